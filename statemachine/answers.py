@@ -1,0 +1,40 @@
+"""What a command is answered with, derived from the state once its event, if any, is on the log."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from statemachine.commands import Command, Connect, Reload, Shutdown, Wait
+from statemachine.decide import paused_message
+from statemachine.errors import TenantPaused
+from statemachine.machines import Lifecycle
+from statemachine.rejections import Rejection, rejection_of
+from statemachine.state import Stop, StopReason, TenantState
+
+
+class Answer(Enum):
+    """An answer that carries no error."""
+
+    OK = "ok"
+    PENDING = "pending"
+
+
+def answer(state: TenantState, command: Command) -> Answer | Rejection:
+    """OK, a refusal, or PENDING: ask again when the state changes."""
+    if isinstance(command, Connect):
+        return Answer.OK if command.wait is Wait.NO and state.pause is None else _connected(state)
+    if isinstance(command, Reload):
+        return _connected(state)
+    if isinstance(command, Shutdown):
+        return Answer.PENDING if state.lifecycle is Lifecycle.STOPPING else Answer.OK
+    return Answer.OK
+
+
+def _connected(state: TenantState) -> Answer | Rejection:
+    if state.pause is not None:
+        return Rejection(TenantPaused, paused_message(state.pause), state.pause.until)
+    if state.lifecycle is Lifecycle.READY:
+        return Answer.OK
+    if state.lifecycle is not Lifecycle.ABSENT or state.reconnect:
+        return Answer.PENDING
+    return rejection_of(state.stop or Stop(StopReason.REQUESTED, None, "the tenant is not connected"))

@@ -1,0 +1,172 @@
+"""What happened: the events of a tenant and the claims of a partition.
+
+One event is one Kafka record. The payloads here are the ``data`` of the CloudEvents record; the rest of
+the record is `Event`. Payloads are frozen: what happened does not change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, ClassVar, Final, NamedTuple
+
+from pydantic import AwareDatetime, Field
+
+from statemachine.state import StopReason
+
+Count = Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A worker took the partition. The record's offset is the claim's number, the fencing token."""
+
+    type: ClassVar[str] = "connect.claimed"
+    worker: Annotated[str, Field(description="name of the worker, unique among the living")]
+    generation: Annotated[Count, Field(description="generation of the consumer group when it was assigned")]
+    term: Annotated[Count, Field(description="raised where a group was made anew and generations restarted")] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectRequested:
+    """Somebody wants the tenant connected: absent → checking."""
+
+    type: ClassVar[str] = "connect.requested"
+    platform_region: str | None = None
+    serving_region: str | None = None
+    requested_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectChecked:
+    """The database answers and has room: checking → provisioning."""
+
+    type: ClassVar[str] = "connect.checked"
+    available: Annotated[int, Field(description="connections free on the server")]
+    required: Annotated[int, Field(description="connections that must be free")]
+    migrations_on_database: Annotated[Count, Field(description="migrations recorded in the database")]
+    took_ms: Annotated[Count, Field(description="duration of the check in milliseconds")]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectProvisioned:
+    """The database is migrated and has its partitions, the connection is held: provisioning → ready."""
+
+    type: ClassVar[str] = "connect.provisioned"
+    migrations_run: Annotated[Count, Field(description="migrations that were run now")]
+    partitions: Annotated[tuple[str, ...], Field(description="days whose partitions exist, ISO 8601")]
+    took_ms: Annotated[Count, Field(description="duration of migrations and partitions in milliseconds")]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectStopping:
+    """The connection is being given up: live → stopping. `ConnectStopped` follows when it is closed."""
+
+    type: ClassVar[str] = "connect.stopping"
+    reason: StopReason
+    code: str | None = None
+    message: str = ""
+    reconnect: Annotated[bool, Field(description="connect again once stopped")] = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectStopped:
+    """The tenant has no connection any more: any → absent."""
+
+    type: ClassVar[str] = "connect.stopped"
+    reason: StopReason
+    code: str | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectPaused:
+    """An operator holds the tenant; a live connection is given up."""
+
+    type: ClassVar[str] = "connect.paused"
+    reason: str = ""
+    author: str = ""
+    until: AwareDatetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectResumed:
+    """The operator's hold is lifted."""
+
+    type: ClassVar[str] = "connect.resumed"
+    reason: str = ""
+    author: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseLost:
+    """A connection to the tenant's database broke; the recovery window opens."""
+
+    type: ClassVar[str] = "database.lost"
+    recovery_until: AwareDatetime
+    code: str | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseRestored:
+    """All connections to the tenant's database are back; the recovery window closes."""
+
+    type: ClassVar[str] = "database.restored"
+
+
+TenantEventData = (
+    ConnectRequested
+    | ConnectChecked
+    | ConnectProvisioned
+    | ConnectStopping
+    | ConnectStopped
+    | ConnectPaused
+    | ConnectResumed
+    | DatabaseLost
+    | DatabaseRestored
+)
+EventData = Claimed | TenantEventData
+
+EVENT_TYPES: Final[dict[str, type[EventData]]] = {
+    data.type: data
+    for data in (
+        Claimed,
+        ConnectRequested,
+        ConnectChecked,
+        ConnectProvisioned,
+        ConnectStopping,
+        ConnectStopped,
+        ConnectPaused,
+        ConnectResumed,
+        DatabaseLost,
+        DatabaseRestored,
+    )
+}
+"""Every event type of the contract and its payload."""
+
+
+class Event(NamedTuple):
+    """One event of one tenant, as it stands on the log.
+
+    Attributes:
+        tenant: whose event.
+        data: what happened.
+        sequence: per tenant, from 1, without a gap.
+        time: when it was decided.
+        claim: offset of the claim it was written under.
+        causation: id of the command, or ``timer:…`` or ``effect:…``.
+        command_offset: offset of the command in the region's command topic, where a command caused it.
+        previous_hash: hash of the tenant's event before, empty for the first.
+        hash: hash of this event's bytes and so of the whole chain before it.
+    """
+
+    tenant: str
+    data: TenantEventData
+    sequence: int
+    time: datetime
+    claim: int
+    causation: str
+    command_offset: int | None
+    previous_hash: str
+    hash: str

@@ -1,0 +1,114 @@
+"""The state of one tenant, folded from its events and from nothing else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from statemachine.machines import DatabaseHealth, Lifecycle, Occupancy, Replication
+
+
+class StopReason(StrEnum):
+    """Why a tenant has no connection."""
+
+    REQUESTED = "requested"
+    IDLE = "idle"
+    REBALANCING = "rebalancing"
+    SUSPENDED = "suspended"
+    TENANT_NOT_FOUND = "tenant_not_found"
+    PAUSED = "paused"
+    TOO_MANY_CONNECTIONS = "tenant_db_too_many_connections"
+    DATABASE_UNAVAILABLE = "database_unavailable"
+    POOLED_ENDPOINT = "pooled_endpoint"
+    MIGRATIONS_FAILED = "migrations_failed"
+    DATABASE_RECOVERY_WINDOW_EXCEEDED = "database_recovery_window_exceeded"
+    REPLICATION_RECOVERY_WINDOW_EXCEEDED = "replication_recovery_window_exceeded"
+    DATABASE_CLOSED = "database_closed"
+    REMOVED = "removed"
+
+
+class Pause(NamedTuple):
+    """An operator's hold on a tenant.
+
+    Attributes:
+        reason: why, in the operator's words.
+        author: who.
+        until: when it lifts itself, or None for never.
+    """
+
+    reason: str
+    author: str
+    until: datetime | None
+
+
+class Stop(NamedTuple):
+    """Why a tenant is stopping or has stopped.
+
+    Attributes:
+        reason: the explicit stop reason.
+        code: the operational code that logs carry too, where there is one.
+        message: what was tried and what came of it, without secrets.
+    """
+
+    reason: StopReason
+    code: str | None
+    message: str
+
+
+class EventName(NamedTuple):
+    """What names one event of a tenant.
+
+    Attributes:
+        sequence: its sequence.
+        claim: the claim it was written under.
+    """
+
+    sequence: int
+    claim: int
+
+
+class TenantState(NamedTuple):
+    """Everything that counts about one tenant's connection.
+
+    Attributes:
+        tenant: the tenant's id.
+        lifecycle: how far the connection is.
+        database: whether the database answers.
+        replication: whether rows are streamed.
+        occupancy: whether anybody uses the tenant.
+        sequence: number of events so far; the last event's sequence.
+        hash: hash of the last event, the link of the chain.
+        since: time of the last event that moved the lifecycle.
+        since_event: that event, None before the first.
+        stop: why the tenant is stopping or absent; None before the first stop and while it is live.
+        reconnect: whether a connection is wanted again once the tenant has stopped.
+        pause: the operator's hold, if any.
+        platform_region: the region the catalog names.
+        serving_region: the region whose workers serve the tenant.
+        migrations: count of migrations recorded in the tenant's database, as last seen.
+        recovery_until: end of the database's recovery window, while it is open.
+        command_ids: the last commands that led to an event, oldest first.
+        pause_event: the event that paused the tenant last.
+        recovery_event: the event that opened the recovery window last.
+    """
+
+    tenant: str
+    lifecycle: Lifecycle = Lifecycle.ABSENT
+    database: DatabaseHealth = DatabaseHealth.DOWN
+    replication: Replication = Replication.OFF
+    occupancy: Occupancy = Occupancy.UNKNOWN
+    sequence: int = 0
+    hash: str = ""
+    since: datetime | None = None
+    since_event: EventName | None = None
+    stop: Stop | None = None
+    reconnect: bool = False
+    pause: Pause | None = None
+    platform_region: str | None = None
+    serving_region: str | None = None
+    migrations: int | None = None
+    recovery_until: datetime | None = None
+    command_ids: tuple[str, ...] = ()
+    pause_event: EventName | None = None
+    recovery_event: EventName | None = None

@@ -1,0 +1,1 @@
+"""The service and its surroundings: everything that touches Kafka, databases, clocks and people."""

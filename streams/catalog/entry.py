@@ -1,0 +1,71 @@
+"""What the catalog knows of a tenant, as people write it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+TENANT_ID_LENGTH_MAX = 128
+
+TenantId = Annotated[str, Field(min_length=1, max_length=TENANT_ID_LENGTH_MAX, description="tenant id, the Kafka key")]
+
+
+class Tls(StrEnum):
+    """How the connection to the database is secured."""
+
+    DISABLE = "disable"
+    REQUIRE = "require"
+    VERIFY_FULL = "verify-full"
+
+
+class ReplicationMode(StrEnum):
+    """What becomes of rows written while nobody streams."""
+
+    DURABLE = "durable"
+    TEMPORARY = "temporary"
+    OFF = "off"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Database(_Strict):
+    """Where a tenant's PostgreSQL is and how to log in. ``password`` never leaves in clear text."""
+
+    host: str = Field(min_length=1, max_length=255)
+    port: int = Field(default=5432, ge=1, le=65535)
+    name: str = Field(min_length=1, max_length=63)
+    user: str = Field(min_length=1, max_length=63)
+    password: SecretStr
+    tls: Tls = Tls.REQUIRE
+    ca: str | None = Field(default=None, description="PEM text of the certificate authority, for verify-full")
+    pool_size: int = Field(default=1, ge=1, le=1000, description="connections of the durable pool")
+    queue_target_ms: int = Field(default=5000, ge=1, description="longest wait for a pooled connection")
+
+
+class Replication(_Strict):
+    """How rows of ``realtime.messages`` are streamed."""
+
+    mode: ReplicationMode = ReplicationMode.DURABLE
+
+
+class Limits(_Strict):
+    """Bounds on a tenant's broadcasts."""
+
+    max_events_per_second: int = Field(default=100, ge=1)
+    max_payload_kb: int = Field(default=3000, ge=1)
+
+
+class CatalogEntry(_Strict):
+    """One tenant of the catalog."""
+
+    tenant: TenantId
+    name: str | None = Field(default=None, max_length=255)
+    region: str = Field(min_length=1, max_length=63, description="platform region")
+    suspended: bool = False
+    database: Database
+    replication: Replication = Replication()
+    limits: Limits = Limits()

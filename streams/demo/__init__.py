@@ -1,0 +1,1 @@
+"""The demonstration: two workers, three tenants, one crash, and what the log says about it."""

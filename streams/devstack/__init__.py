@@ -1,0 +1,3 @@
+"""The local stack: Apache Kafka and PostgreSQL on this machine, without Docker."""
+
+from __future__ import annotations

@@ -1,0 +1,1 @@
+"""The work that a state calls for: checking, provisioning, holding and closing connections."""

@@ -1,0 +1,1 @@
+"""Reading and writing the log: records, acknowledgements, offsets."""

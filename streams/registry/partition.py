@@ -1,0 +1,199 @@
+"""One events partition in its owner's hands: the state, and the only way to change it.
+
+Events are applied at once and sent; they count when the broker has acknowledged them. With a single writer
+the acknowledged offsets are contiguous. A gap means that somebody else wrote: the owner reads the gap back
+and judges before anything is answered or done. A newer claim in it deposes the owner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from statemachine.events import Claimed, Event, TenantEventData
+from statemachine.partition import Claim, PartitionState
+from streams.errors import LogCorrupt, OwnershipLost
+from streams.log.ends import Ends
+from streams.log.producer import LogProducer
+from streams.log.reader import Record
+from streams.wire.event import Origin, decode_event, encode_event, source_of
+
+Gap = Callable[[int, int, int], list[Record]]
+"""Reads (partition, first, end) of the events topic; blocks."""
+
+
+class Surroundings(NamedTuple):
+    """What every owned partition of a worker shares.
+
+    Attributes:
+        topic: the events topic.
+        region: the serving region.
+        producer: where events go.
+        ends: the read index.
+        gap: reads records back, blocking.
+        now: the clock, aware, UTC.
+        failed: told of a log that cannot be read or folded.
+    """
+
+    topic: str
+    region: str
+    producer: LogProducer
+    ends: Ends
+    gap: Gap
+    now: Callable[[], datetime]
+    failed: Callable[[Exception], None]
+
+
+class Flight:
+    """Events of one partition on their way to the log, or a question about its end.
+
+    Attributes:
+        count: number of events; 0 for a question.
+        acknowledged: the last event's offset, as the broker reports it.
+        landed: the events' offsets once all of them count; for a question, empty once it is answered.
+    """
+
+    __slots__ = ("acknowledged", "count", "landed")
+
+    def __init__(self, count: int, acknowledged: asyncio.Future[int]) -> None:
+        self.count = count
+        self.acknowledged = acknowledged
+        self.landed: asyncio.Future[Sequence[int]] = acknowledged.get_loop().create_future()
+
+
+class OwnedPartition:
+    """The state of a partition that this worker has claimed, and its writer.
+
+    Attributes:
+        state: all events sent so far applied, acknowledged or not.
+        claim: this worker's claim.
+        lost: set once a newer claim was found; nothing is written or answered afterwards.
+    """
+
+    def __init__(self, state: PartitionState, claim: Claim, surroundings: Surroundings) -> None:
+        self.state = state
+        self.claim = claim
+        self.lost = asyncio.Event()
+        self._surroundings = surroundings
+        self._source = source_of(surroundings.region, state.partition)
+        self._known = state.folded
+        self._staged: list[tuple[str | None, bytes]] = []
+        self._flights: asyncio.Queue[Flight] = asyncio.Queue()
+        self._confirming = asyncio.get_running_loop().create_task(self._confirm())
+
+    def append(
+        self, tenant: str, data: TenantEventData, now: datetime, causation: str, command_offset: int | None = None
+    ) -> Event:
+        """Apply an event and stage it for `send`."""
+        origin = Origin(self._source, self.claim.offset, causation, command_offset)
+        event, body = encode_event(self.state.tenant(tenant), data, now, origin)
+        self.state.apply(event)
+        self._staged.append((tenant, body))
+        return event
+
+    def send(self) -> Flight:
+        """Send what is staged; there must be something."""
+        staged, self._staged = self._staged, []
+        topic, partition = self._surroundings.topic, self.state.partition
+        flight = Flight(len(staged), self._surroundings.producer.append(topic, partition, staged))
+        self._flights.put_nowait(flight)
+        return flight
+
+    async def verify(self) -> int:
+        """Make sure that nothing was appended behind the owner's back; gives the last offset known.
+
+        Raises:
+            OwnershipLost: a newer claim is on the log.
+            KafkaUnreachable: no broker answered.
+        """
+        end = await self._surroundings.ends.end(self._surroundings.topic, self.state.partition)
+        answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        answered.set_result(end - 1)
+        question = Flight(0, answered)
+        self._flights.put_nowait(question)
+        await question.landed
+        return self._known
+
+    async def release(self) -> None:
+        """Let go of the partition; whoever still waits learns that it is lost."""
+        self.lost.set()
+        self._confirming.cancel()
+        await asyncio.gather(self._confirming, return_exceptions=True)
+        self._abandon()
+
+    async def _confirm(self) -> None:
+        while True:
+            flight = await self._flights.get()
+            try:
+                await self._land(flight)
+            except OwnershipLost as error:
+                self.lost.set()
+                _refuse(flight, error)
+                self._abandon()
+                return
+            except asyncio.CancelledError:
+                _refuse(flight, OwnershipLost())
+                raise
+            except Exception as error:  # noqa: BLE001  whatever it is, the state is not to be trusted any more
+                self.lost.set()
+                _refuse(flight, OwnershipLost(str(error)))
+                self._abandon()
+                self._surroundings.failed(error)
+                return
+
+    async def _land(self, flight: Flight) -> None:
+        last = await flight.acknowledged
+        due = self._known + flight.count
+        if flight.count and last < due:
+            raise LogCorrupt(f"{self._surroundings.topic}:{self.state.partition}: offset {last} where {due} was due")
+        offsets: Sequence[int] = range(last - flight.count + 1, last + 1)
+        if last > due:
+            offsets = self._judge(await self._read_back(last))
+        self._known = max(self._known, last)
+        self.state.advance(self._known)
+        if not flight.landed.done():
+            flight.landed.set_result(offsets)
+
+    async def _read_back(self, last: int) -> list[Record]:
+        return await asyncio.to_thread(self._surroundings.gap, self.state.partition, self._known + 1, last + 1)
+
+    def _judge(self, records: list[Record]) -> list[int]:
+        """The offsets of this owner's own events among ``records``; a newer claim among them deposes it."""
+        own: list[int] = []
+        for record in records:
+            place = f"{self._surroundings.topic}:{record.partition}:{record.offset}"
+            decoded = decode_event(record.value, place)
+            if isinstance(decoded, Claimed):
+                found = Claim(record.offset, decoded.worker, decoded.generation, decoded.term)
+                if found.supersedes(self.claim):
+                    raise OwnershipLost(f"{place}: {found.worker} claimed the partition")
+            elif decoded.claim == self.claim.offset:
+                own.append(record.offset)
+        return own
+
+    def _abandon(self) -> None:
+        while not self._flights.empty():
+            _refuse(self._flights.get_nowait(), OwnershipLost())
+
+
+def _refuse(flight: Flight, error: Exception) -> None:
+    if not flight.landed.done():
+        flight.landed.set_exception(error)
+        flight.landed.exception()
+
+
+def fold_records(state: PartitionState, topic: str, records: list[Record]) -> None:
+    """Fold records of the events topic into ``state``, in their order.
+
+    Raises:
+        LogCorrupt: a record cannot be read, or counts and is illegal; it names topic, partition, offset.
+    """
+    for record in records:
+        place = f"{topic}:{record.partition}:{record.offset}"
+        decoded = decode_event(record.value, place)
+        try:
+            state.fold(record.offset, decoded)
+        except Exception as error:
+            raise LogCorrupt(f"{place}: {error}") from error

@@ -1,0 +1,146 @@
+"""All partitions of a worker: recovered from the log, claimed, owned, and let go.
+
+A claim is appended when a partition is newly assigned, before recovery learns where the log ends; so
+recovery reads past it, and the new owner has seen everything that counts before it decides anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
+from statemachine.events import Claimed
+from statemachine.partition import NOTHING_FOLDED, Claim, PartitionState
+from streams.errors import DeliveryFailed, OwnershipLost
+from streams.log.reader import Record
+from streams.registry.partition import OwnedPartition, Surroundings, fold_records
+from streams.wire.event import encode_claim, source_of
+
+CLAIM_ATTEMPTS_MAX: Final = 3
+"""How often a worker raises the term before it gives a partition up."""
+
+Prove = Callable[[int], Awaitable[None]]
+"""Shows that this worker is a member of the group's current generation, for a partition; raises if not."""
+
+
+class Registry:
+    """The partitions that this worker recovers or owns.
+
+    Args:
+        worker: this worker's name, written into claims.
+        surroundings: what every owned partition shares.
+        claim_timeout_s: how long a claim may wait for its acknowledgement, in seconds.
+        taken: called with each partition that this worker now owns.
+        dropped: awaited with each partition that it owns no more.
+    """
+
+    def __init__(
+        self,
+        worker: str,
+        surroundings: Surroundings,
+        claim_timeout_s: float,
+        taken: Callable[[OwnedPartition], None],
+        dropped: Callable[[int], Awaitable[None]],
+    ) -> None:
+        self.owned: dict[int, OwnedPartition] = {}
+        self._worker = worker
+        self._surroundings = surroundings
+        self._claim_timeout_s = claim_timeout_s
+        self._taken = taken
+        self._dropped = dropped
+        self._states: dict[int, PartitionState] = {}
+        self._claims: dict[int, int] = {}
+        self._generation: int | None = None
+
+    def folded(self, partition: int) -> int:
+        """Offset of the last record folded, `NOTHING_FOLDED` for none."""
+        state = self._states.get(partition)
+        return NOTHING_FOLDED if state is None else state.folded
+
+    def fold(self, partition: int, records: list[Record]) -> None:
+        """Fold records that recovery read. An owned partition needs none: its owner knows what it wrote.
+
+        Raises:
+            LogCorrupt: a record cannot be read or is illegal.
+        """
+        if partition not in self.owned:
+            fold_records(self._state(partition), self._surroundings.topic, records)
+
+    async def assign(self, partitions: Iterable[int], generation: int) -> None:
+        """The group gave this worker ``partitions`` in ``generation``: let others go, claim the new ones.
+
+        A worker that missed a generation was out: everything it kept is suspect, so it is dropped.
+
+        Raises:
+            DeliveryFailed: a claim was not acknowledged in time.
+        """
+        assigned = set(partitions)
+        missed = self._generation is not None and generation != self._generation + 1
+        self._generation = generation
+        await asyncio.gather(*(self._drop(number) for number in list(self.owned) if missed or number not in assigned))
+        for number in list(self._states):
+            if number not in self.owned:
+                del self._states[number]
+        fresh = sorted(assigned - self.owned.keys())
+        offsets = await asyncio.gather(*(self._claim(number, generation, 0) for number in fresh))
+        self._claims = dict(zip(fresh, offsets, strict=True))
+
+    async def recovered(self, prove: Prove) -> None:
+        """Recovery has read the log to its end: own what this worker's claims count for.
+
+        Raises:
+            LogCorrupt: the log cannot be read or folded.
+            OwnershipLost: the group's generations restarted and membership could not be proved.
+        """
+        claims, self._claims = self._claims, {}
+        for number, offset in claims.items():
+            claim = await self._settle_claim(number, offset, prove)
+            if claim is not None:
+                owned = OwnedPartition(self._states[number], claim, self._surroundings)
+                self.owned[number] = owned
+                self._taken(owned)
+
+    async def close(self) -> None:
+        """Let every partition go."""
+        await asyncio.gather(*(self._drop(number) for number in list(self.owned)))
+
+    async def _drop(self, number: int) -> None:
+        await self._dropped(number)
+        del self.owned[number]
+        self._states.pop(number, None)
+
+    def _state(self, partition: int) -> PartitionState:
+        return self._states.setdefault(partition, PartitionState(partition))
+
+    async def _claim(self, number: int, generation: int, term: int) -> int:
+        self._state(number)
+        claim = Claimed(self._worker, generation, term)
+        source = source_of(self._surroundings.region, number)
+        body = encode_claim(claim, source=source, time=self._surroundings.now())
+        acknowledged = self._surroundings.producer.append(self._surroundings.topic, number, [(None, body)])
+        try:
+            return await asyncio.wait_for(acknowledged, self._claim_timeout_s)
+        except TimeoutError:
+            raise DeliveryFailed(
+                f"the claim of partition {number} was not acknowledged in {self._claim_timeout_s:.0f} s"
+            ) from None
+
+    async def _settle_claim(self, number: int, offset: int, prove: Prove) -> Claim | None:
+        """The claim under which this worker owns the partition, None where a newer owner was found."""
+        state = self._states[number]
+        for _ in range(CLAIM_ATTEMPTS_MAX):
+            await self._read_up_to(state, offset)
+            counted = state.claim
+            if counted is None or counted.offset > offset:
+                return None
+            if counted.offset == offset:
+                return counted
+            await prove(number)
+            offset = await self._claim(number, self._generation or 0, counted.term + 1)
+        raise OwnershipLost(f"partition {number}: {CLAIM_ATTEMPTS_MAX} claims in a row were void")
+
+    async def _read_up_to(self, state: PartitionState, offset: int) -> None:
+        if state.folded < offset:
+            records = await asyncio.to_thread(self._surroundings.gap, state.partition, state.folded + 1, offset + 1)
+            fold_records(state, self._surroundings.topic, records)

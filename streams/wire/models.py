@@ -1,0 +1,182 @@
+"""The records of the contract as pydantic models: what the JSON Schemas are made from.
+
+Hot paths read and write the same bytes with msgspec; tests hold both to each other.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, create_model
+
+from statemachine.commands import COMMAND_TYPES
+from statemachine.errors import REFUSALS
+from statemachine.events import EVENT_TYPES, Claimed
+from statemachine.limits import COMMAND_ID_LENGTH_MAX, TENANT_ID_LENGTH_MAX
+from statemachine.machines import DatabaseHealth, Lifecycle, Occupancy, Replication
+from statemachine.state import StopReason
+from streams.wire.event import HASH_BYTES
+
+Offset = Annotated[int, Field(ge=0)]
+TenantName = Annotated[str, Field(min_length=1, max_length=TENANT_ID_LENGTH_MAX, description="tenant id")]
+Digest = Annotated[str, Field(pattern=rf"^[0-9a-f]{{{2 * HASH_BYTES}}}$")]
+
+
+class Incoming(BaseModel):
+    """A record that others write: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Outgoing(BaseModel):
+    """A record that this service writes: readers pass over fields that they do not know."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class ReplyAddress(Incoming):
+    """Where the answer goes: a partition of the replies topic."""
+
+    topic: str
+    partition: Offset
+
+
+class CommandEnvelope(Incoming):
+    """What every command may have beside its type and data; the record's key names the tenant."""
+
+    id: Annotated[str, Field(min_length=1, max_length=COMMAND_ID_LENGTH_MAX)] | None = Field(
+        default=None, description="the same id again is the same command; by default topic:partition:offset"
+    )
+    tenant: str | None = Field(default=None, description="must equal the key when given")
+    reply_to: ReplyAddress | None = Field(default=None, description="where the answer goes; nowhere when left out")
+    at: datetime | None = Field(default=None, description="when it was asked, RFC 3339")
+
+
+class PositionModel(Outgoing):
+    """A place in a topic."""
+
+    topic: str
+    partition: Offset
+    offset: int = Field(ge=-1, description="-1 stands before the first record")
+
+
+class ErrorModel(Outgoing):
+    """Why a command was refused."""
+
+    code: str = Field(description="stable name of the error", examples=sorted(REFUSALS))
+    message: str
+    retry_at: AwareDatetime | None = Field(default=None, description="when asking again makes sense")
+
+
+class OwnerModel(Outgoing):
+    """Who owns the tenant's partition."""
+
+    worker: str
+    claim: Offset
+
+
+class WhyModel(Outgoing):
+    """What holds the tenant where it is."""
+
+    code: str
+    what: str
+    since_event: str | None = Field(description="id of the event since which it is so")
+    next: str = Field(description="what happens next")
+    at: AwareDatetime | None = Field(description="when, where that is known")
+
+
+class StatusModel(Outgoing):
+    """How a tenant is."""
+
+    tenant: TenantName
+    region: str | None = Field(description="serving region")
+    lifecycle: Lifecycle
+    reason: StopReason | None = Field(description="why it is stopping or absent")
+    database: DatabaseHealth
+    replication: Replication
+    occupancy: Occupancy
+    users: Annotated[int, Field(ge=0)]
+    owner: OwnerModel | None
+    sequence: int = Field(ge=0, description="number of events so far")
+    since: AwareDatetime | None
+    migrations: int | None = Field(description="migrations recorded in the tenant's database")
+    deadlines: dict[str, AwareDatetime]
+    why: WhyModel
+
+
+class ReplyModel(Outgoing):
+    """The answer to a command; the record's key is the command's id."""
+
+    command: str | None
+    tenant: str | None
+    outcome: Literal["ok", "error"]
+    error: ErrorModel | None
+    status: StatusModel | None
+    event: PositionModel | None = Field(description="the event that the command led to")
+    position: PositionModel | None = Field(description="how far the answer knows the log")
+    claim: Offset | None = Field(description="the claim under which it was given")
+    at: AwareDatetime
+
+
+class EventEnvelope(Outgoing):
+    """CloudEvents 1.0 in structured JSON, without type and data."""
+
+    specversion: Literal["1.0"]
+    id: str
+    source: str = Field(pattern=r"^/connect/[A-Za-z0-9_-]+/[0-9]+$")
+    time: AwareDatetime
+    datacontenttype: Literal["application/json"]
+    hash: Digest = Field(description="BLAKE2b-128 of the record's bytes up to this member and a closing brace")
+
+
+class TenantEventEnvelope(EventEnvelope):
+    """What the events of tenants have beside."""
+
+    subject: TenantName
+    sequence: int = Field(ge=1, description="per tenant, from 1, without a gap")
+    claim: int = Field(ge=0, description="offset of the claim under which it was written")
+    causationid: str = Field(description="id of the command, or timer:… or effect:…")
+    commandoffset: Offset | None = Field(default=None, description="offset of the command that caused it")
+    previoushash: Digest | Literal[""] = Field(description="hash of the tenant's event before; empty for the first")
+
+
+class DeadLetterHeaders(Outgoing):
+    """The headers of a dead letter, UTF-8 text; key and value are as they were."""
+
+    topic: str
+    partition: str = Field(pattern="^[0-9]+$")
+    offset: str = Field(pattern="^[0-9]+$")
+    error_code: str
+    error_message: str
+
+
+def schema_of(event_type: str) -> str:
+    """The ``dataschema`` of an event type: name and version of its data's schema."""
+    return f"urn:tenant-connect:event:{event_type}:1"
+
+
+def _command(name: str, data: type) -> type[BaseModel]:
+    fields: dict[str, Any] = {"type": (Literal[name], ...), "data": (data, Field(default_factory=data))}
+    model: type[BaseModel] = create_model(f"{data.__name__}Command", __base__=CommandEnvelope, **fields)
+    model.__doc__ = data.__doc__
+    return model
+
+
+def _event(name: str, data: type) -> type[BaseModel]:
+    envelope = EventEnvelope if data is Claimed else TenantEventEnvelope
+    fields: dict[str, Any] = {
+        "type": (Literal[name], ...),
+        "dataschema": (Literal[schema_of(name)], ...),
+        "data": (data, ...),
+    }
+    model: type[BaseModel] = create_model(f"{data.__name__}Event", __base__=envelope, **fields)
+    model.__doc__ = data.__doc__
+    return model
+
+
+COMMANDS: Final = {name: _command(name, data) for name, data in COMMAND_TYPES.items()}
+"""The model of each command type."""
+
+EVENTS: Final = {name: _event(name, data) for name, data in EVENT_TYPES.items()}
+"""The model of each event type."""

@@ -1,0 +1,267 @@
+"""The owner of one partition: decides its commands, answers them, and starts what its states call for.
+
+Everything between reading a state and applying the event is one step of the event loop, so commands,
+reports of effects, and deadlines of a partition are decided one after another. Answers and effects wait
+for the acknowledgement of the events before them: nothing happens in the world before it is on the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from statemachine.answers import Answer, answer
+from statemachine.commands import Connect, Deadline, DeadlineReached, ReconnectWanted, Reload, Report
+from statemachine.decide import Terms, decide
+from statemachine.errors import Initializing
+from statemachine.reactions import Reaction, reaction
+from statemachine.rejections import Rejection
+from statemachine.state import TenantState
+from streams.errors import KafkaUnreachable, OwnershipLost
+from streams.log.producer import LogProducer, Receipts
+from streams.registry.partition import Flight, OwnedPartition
+from streams.wire.command import Request, Unreadable, decode_command
+from streams.worker.dead_letters import DeadLetters
+from streams.worker.places import place_of
+from streams.worker.replies import Outcome, Replies
+from streams.worker.run import Fetched, Run
+from streams.worker.timers import Timers
+from streams.worker.waiters import Waiter, Waiters
+
+
+class Effects(Protocol):
+    """Does the work that states call for."""
+
+    def want(self, owner: PartitionOwner, state: TenantState) -> None:
+        """The tenant's state, which is on the log, calls for its reaction; a repeated call changes nothing."""
+
+    async def forget(self, owner: PartitionOwner) -> None:
+        """Close what is held for the owner's tenants, within a bound."""
+
+
+class Office(NamedTuple):
+    """What the owners of a worker share.
+
+    Attributes:
+        producer: where records go.
+        replies: answers callers.
+        dead_letters: parks what cannot be read.
+        effects: does the work that states call for.
+        terms: what the surroundings say of a tenant.
+        now: the clock, aware, UTC.
+        partitions: number of partitions of the region's topics.
+        value_bytes_max: size at which a command's value is refused.
+        waiters_per_tenant_max: callers kept per tenant.
+        failed: told of a failure that the worker cannot survive.
+    """
+
+    producer: LogProducer
+    replies: Replies
+    dead_letters: DeadLetters
+    effects: Effects
+    terms: Callable[[str], Terms]
+    now: Callable[[], datetime]
+    partitions: int
+    value_bytes_max: int
+    waiters_per_tenant_max: int
+    failed: Callable[[Exception], None]
+
+
+class _Work:
+    """What was decided in one step: it is acted on once it is proved."""
+
+    __slots__ = ("appended", "outcomes", "receipts", "touched", "waiting")
+
+    def __init__(self, receipts: Receipts) -> None:
+        self.receipts = receipts
+        self.appended = 0
+        self.outcomes: list[Outcome] = []
+        self.touched: dict[str, int] = {}
+        self.waiting: list[tuple[Waiter, int]] = []
+
+
+class PartitionOwner:
+    """Decides for the tenants of one partition.
+
+    Args:
+        partition: the partition, claimed and recovered.
+        office: what all owners of the worker share.
+    """
+
+    def __init__(self, partition: OwnedPartition, office: Office) -> None:
+        self.partition = partition
+        self._office = office
+        self._waiters = Waiters(office.waiters_per_tenant_max, self._expired)
+        self._timers = Timers(office.now, self._deadline_reached)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def number(self) -> int:
+        """The partition's number."""
+        return self.partition.state.partition
+
+    def start(self) -> None:
+        """Carry on where the owner before stopped: derive what every state calls for."""
+        for state in self.partition.state.tenants.values():
+            self._pursue(state)
+
+    async def release(self) -> None:
+        """Let go: decide and answer nothing any more. What is held for the tenants is closed by the effects."""
+        self._waiters.clear()
+        self._timers.clear()
+        await self.partition.release()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def take(self, run: Run) -> Awaitable[None]:
+        """Decide a run of commands now; the result ends when all of it is acknowledged and answered.
+
+        Raises (when awaited):
+            OwnershipLost: a newer claim is on the log; the run is another owner's.
+        """
+        work = _Work(self._office.producer.receipts())
+        now = self._office.now()
+        for record in run.records:
+            try:
+                request = self._read(run, record)
+            except Unreadable as error:
+                self._office.replies.refuse(error, work.receipts)
+                self._office.dead_letters.park(run.topic, run.partition, record, error.error, work.receipts)
+            else:
+                self._decide(request, record.offset, now, work)
+        return self._settle(work, self._send(work))
+
+    def report(self, tenant: str, report: Report, causation: str) -> None:
+        """Decide what the owner's own work or timer says of a tenant."""
+        if self.partition.lost.is_set():
+            return
+        now = self._office.now()
+        decision = decide(self.partition.state.tenant(tenant), report, now, self._office.terms(tenant))
+        if decision is None or isinstance(decision, Rejection):
+            return
+        work = _Work(self._office.producer.receipts())
+        self.partition.append(tenant, decision, now, causation)
+        self._appended(tenant, work)
+        self._spawn(self._settle(work, self._send(work)))
+
+    def _send(self, work: _Work) -> Flight | None:
+        return self.partition.send() if work.appended else None
+
+    def _read(self, run: Run, record: Fetched) -> Request:
+        place = f"{run.topic}:{run.partition}:{record.offset}"
+        request = decode_command(record.key, record.value, place, value_bytes_max=self._office.value_bytes_max)
+        self._office.replies.check(request)
+        if place_of(request.tenant, self._office.partitions) != run.partition:
+            raise Unreadable("the key belongs to another partition; use Kafka's default partitioner", request.id)
+        return request
+
+    def _decide(self, request: Request, offset: int, now: datetime, work: _Work) -> None:
+        state = self.partition.state.tenant(request.tenant)
+        event: int | None = None
+        if offset > self.partition.state.command_offset and request.id not in state.command_ids:
+            decision = decide(state, request.command, now, self._terms(request))
+            if isinstance(decision, Rejection):
+                self._answer(request, decision, state, work)
+                return
+            if decision is not None:
+                self.partition.append(request.tenant, decision, now, request.id, offset)
+                event = self._appended(request.tenant, work)
+                state = self.partition.state.tenant(request.tenant)
+        if request.reply_to is not None:
+            self._answer_or_wait(request, state, event, work)
+
+    def _terms(self, request: Request) -> Terms:
+        return self._office.terms(request.tenant if isinstance(request.command, Connect | Reload) else "")
+
+    def _appended(self, tenant: str, work: _Work) -> int:
+        """An event was appended: answer those whom the new state answers; gives the event's index."""
+        index = work.appended
+        work.appended += 1
+        state = self.partition.state.tenant(tenant)
+        work.touched[tenant] = state.sequence
+        for answered in self._waiters.answered(state):
+            waiter = answered.waiter
+            status = self._office.replies.status(state, self.partition.claim)
+            work.outcomes.append(Outcome(waiter.request, answered.answer, status, None, waiter.event))
+        return index
+
+    def _answer_or_wait(self, request: Request, state: TenantState, event: int | None, work: _Work) -> None:
+        reply = answer(state, request.command)
+        if reply is not Answer.PENDING:
+            self._answer(request, reply, state, work, event)
+            return
+        waiter = self._waiters.add(request)
+        if waiter is None:
+            refusal = Rejection(Initializing, "too many callers wait for this tenant; ask again")
+            self._answer(request, refusal, state, work, event)
+        elif event is not None:
+            work.waiting.append((waiter, event))
+
+    def _answer(
+        self, request: Request, reply: Answer | Rejection, state: TenantState, work: _Work, event: int | None = None
+    ) -> None:
+        if request.reply_to is not None:
+            status = self._office.replies.status(state, self.partition.claim)
+            work.outcomes.append(Outcome(request, reply, status, event))
+
+    async def _settle(self, work: _Work, flight: Flight | None) -> None:
+        """Wait for the proof, then answer and act."""
+        offsets: Sequence[int] = ()
+        known = self.partition.state.folded
+        if flight is not None:
+            offsets = await flight.landed
+            known = offsets[-1]
+        elif work.outcomes:
+            known = await self.partition.verify()
+        self._act(work, offsets, known)
+        work.receipts.seal()
+        await work.receipts.delivered
+
+    def _act(self, work: _Work, offsets: Sequence[int], known: int) -> None:
+        replies = self._office.replies
+        for waiter, index in work.waiting:
+            waiter.event = replies.position(self.number, offsets[index])
+        for outcome in work.outcomes:
+            event = outcome.position
+            if outcome.event is not None:
+                event = replies.position(self.number, offsets[outcome.event])
+            position = replies.position(self.number, known)
+            replies.answer(outcome, event, position, self.partition.claim, work.receipts)
+        for tenant, sequence in work.touched.items():
+            state = self.partition.state.tenant(tenant)
+            if state.sequence == sequence:
+                self._pursue(state)
+
+    def _pursue(self, state: TenantState) -> None:
+        """Start what a state calls for; it is on the log and nothing newer is on its way."""
+        self._timers.arm(state)
+        if reaction(state) is Reaction.RECONNECT:
+            self.report(state.tenant, ReconnectWanted(), "effect:reconnect")
+        else:
+            self._office.effects.want(self, state)
+
+    def _expired(self, waiter: Waiter) -> None:
+        state = self.partition.state.tenant(waiter.request.tenant)
+        refusal = Rejection(Initializing, f"still {state.lifecycle.value}; connecting goes on, ask again")
+        work = _Work(self._office.producer.receipts())
+        self._answer(waiter.request, refusal, state, work)
+        self._spawn(self._settle(work, None))
+
+    def _deadline_reached(self, tenant: str, deadline: Deadline) -> None:
+        self.report(tenant, DeadlineReached(deadline), f"timer:{deadline.value}")
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(self._guard(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guard(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except OwnershipLost:
+            return
+        except KafkaUnreachable as error:
+            self._office.failed(error)

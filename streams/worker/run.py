@@ -1,0 +1,47 @@
+"""A run: records of one partition that were fetched together and are handled together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+
+class Fetched(Protocol):
+    """One record as the consumer hands it over."""
+
+    @property
+    def offset(self) -> int:
+        """Its offset."""
+
+    @property
+    def key(self) -> bytes | None:
+        """Its key."""
+
+    @property
+    def value(self) -> bytes | None:
+        """Its value."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """Its headers."""
+
+
+class Run(NamedTuple):
+    """Consecutive records of one partition.
+
+    Attributes:
+        topic: the topic.
+        partition: the partition.
+        records: the records, at least one, in the order of their offsets.
+        follows: last offset of the run that was handed over before, None for the first after a seek.
+    """
+
+    topic: str
+    partition: int
+    records: Sequence[Fetched]
+    follows: int | None
+
+    @property
+    def last(self) -> int:
+        """The last record's offset."""
+        return self.records[-1].offset

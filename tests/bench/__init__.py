@@ -1,0 +1,1 @@
+"""Measures this service against a plain Faust application: the same commands, the same broker, the same run."""

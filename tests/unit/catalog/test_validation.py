@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+
+from streams.catalog.validation import MASK, public, validate
+from streams.errors import InputInvalid
+from tests.unit.catalog.examples import PASSWORD, tenant, with_database
+
+
+def refusal(raw: object) -> str:
+    with pytest.raises(InputInvalid) as caught:
+        validate(raw)
+    assert PASSWORD not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["tenant", "region", "database"])
+def test_a_missing_field_is_named(field: str) -> None:
+    assert refusal({name: value for name, value in tenant().items() if name != field}) == f"{field} is missing"
+
+
+@pytest.mark.parametrize("field", ["host", "name", "user", "password"])
+def test_a_missing_field_of_the_database_is_named(field: str) -> None:
+    database = {name: value for name, value in tenant()["database"].items() if name != field}
+    assert refusal(tenant(database=database)) == f"database.{field} is missing"
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (with_database(port="many"), "database.port must be a whole number"),
+        (with_database(port=70000), "database.port must be less than or equal to 65535"),
+        (with_database(host=""), "database.host must have at least 1 character"),
+        (with_database(tls="maybe"), "database.tls must be 'disable', 'require' or 'verify-full'"),
+        (with_database(password=5), "database.password must be text"),
+        (with_database(password=[PASSWORD]), "database.password must be text"),
+        (with_database(pasword="x"), "database.pasword is not a field of a tenant; did you mean database.password?"),
+        (tenant(database=PASSWORD), "database must be a JSON object"),
+        (tenant(suspended="perhaps"), "suspended must be true or false"),
+        (tenant(replication={"mode": "x"}), "replication.mode must be 'durable', 'temporary' or 'off'"),
+        (tenant(limits={"max_payload_kb": 0}), "limits.max_payload_kb must be greater than or equal to 1"),
+        (tenant(colour="red"), "colour is not a field of a tenant"),
+        (tenant("x" * 129), "tenant must have at most 128 characters"),
+    ],
+)
+def test_a_wrong_field_is_named_with_what_it_must_be(raw: object, message: str) -> None:
+    assert refusal(raw) == message
+
+
+def test_all_that_is_wrong_is_named_at_once() -> None:
+    message = refusal({"database": {"port": 0}})
+    for part in ("tenant is missing", "region is missing", "database.host is missing", "database.port must"):
+        assert part in message
+
+
+@pytest.mark.parametrize("raw", [None, [], "t1", 3, [tenant()]])
+def test_what_is_not_one_object_is_refused(raw: object) -> None:
+    assert "one JSON object" in refusal(raw)
+
+
+def test_what_is_shown_has_everything_but_the_password() -> None:
+    entry = validate(tenant(name="First"))
+    shown = public(entry)
+    assert shown["database"] == {
+        "host": "db.example",
+        "port": 5432,
+        "name": "postgres",
+        "user": "owner",
+        "password": MASK,
+        "tls": "require",
+        "ca": None,
+        "pool_size": 1,
+        "queue_target_ms": 5000,
+    }
+    assert shown["name"] == "First"
+    assert PASSWORD not in f"{shown} {entry!r}"
+
+
+def test_what_was_shown_is_not_taken_back_with_the_mask_for_a_password() -> None:
+    assert "mask" in refusal(public(validate(tenant())))

@@ -1,0 +1,105 @@
+"""The tenant's database: lost, back, or away for too long."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from statemachine import Terms, deadlines
+from statemachine.commands import (
+    ConnectionClosed,
+    ConnectionLost,
+    ConnectionRestored,
+    Deadline,
+    DeadlineReached,
+    Shutdown,
+)
+from statemachine.events import ConnectStopped, ConnectStopping, DatabaseLost, DatabaseRestored
+from statemachine.limits import DATABASE_RECOVERY_WINDOW
+from statemachine.machines import DatabaseHealth, Lifecycle
+from statemachine.state import StopReason
+from tests.unit.statemachine.situations import LOST, PAUSED, READY, RECOVERY_UNTIL, SITUATIONS, STOPPED, STOPPING
+
+BROKEN = ConnectionLost("DatabaseConnectionDown", "the server closed the connection")
+WINDOW_OVER = DeadlineReached(Deadline.DATABASE_RECOVERY)
+
+
+def test_a_lost_connection_opens_the_recovery_window() -> None:
+    until = READY.now + DATABASE_RECOVERY_WINDOW
+    scenario = (
+        READY.when(BROKEN)
+        .then(DatabaseLost(until, "DatabaseConnectionDown", "the server closed the connection"))
+        .and_state(lifecycle=Lifecycle.READY, database=DatabaseHealth.RECOVERING, recovery_until=until)
+    )
+    assert deadlines(scenario.state) == {Deadline.DATABASE_RECOVERY: until}
+
+
+def test_the_window_is_as_long_as_the_settings_say() -> None:
+    terms = Terms(database_recovery_window=timedelta(seconds=7))
+    READY.when(BROKEN, terms=terms).and_state(recovery_until=READY.now + timedelta(seconds=7))
+
+
+def test_another_loss_does_not_lengthen_the_window() -> None:
+    SITUATIONS["recovering"].when(BROKEN).then_nothing().and_state(recovery_until=RECOVERY_UNTIL)
+
+
+def test_a_restored_connection_closes_the_window() -> None:
+    scenario = (
+        SITUATIONS["recovering"]
+        .when(ConnectionRestored())
+        .then(DatabaseRestored())
+        .and_state(lifecycle=Lifecycle.READY, database=DatabaseHealth.UP, recovery_until=None)
+    )
+    assert deadlines(scenario.state) == {}
+
+
+def test_a_deadline_of_a_window_that_closed_changes_nothing() -> None:
+    SITUATIONS["recovering"].given(DatabaseRestored()).when(WINDOW_OVER, at=RECOVERY_UNTIL).then_nothing()
+
+
+def test_a_deadline_of_an_earlier_window_does_not_end_a_later_one() -> None:
+    later = DatabaseLost(RECOVERY_UNTIL + timedelta(minutes=5))
+    scenario = SITUATIONS["recovering"].given(DatabaseRestored(), later)
+    scenario.when(WINDOW_OVER, at=RECOVERY_UNTIL).then_nothing().and_state(database=DatabaseHealth.RECOVERING)
+
+
+def test_a_database_that_stays_away_stops_the_tenant_when_the_window_ends_and_not_before() -> None:
+    away = (
+        StopReason.DATABASE_RECOVERY_WINDOW_EXCEEDED,
+        "DatabaseConnectionRecoveryWindowExceeded",
+        "the database did not come back within its recovery window",
+    )
+    (
+        SITUATIONS["recovering"]
+        .when(WINDOW_OVER, at=RECOVERY_UNTIL - timedelta(microseconds=1))
+        .then_nothing()
+        .when(WINDOW_OVER, at=RECOVERY_UNTIL)
+        .then(ConnectStopping(*away))
+        .and_state(lifecycle=Lifecycle.STOPPING, reconnect=False)
+        .when(WINDOW_OVER, at=RECOVERY_UNTIL)
+        .then_nothing()
+        .when(ConnectionClosed())
+        .then(ConnectStopped(*away))
+        .and_state(lifecycle=Lifecycle.ABSENT, database=DatabaseHealth.DOWN, recovery_until=None)
+    )
+
+
+def test_a_shutdown_while_the_database_is_away_closes_the_window_with_the_connection() -> None:
+    scenario = SITUATIONS["recovering"].when(Shutdown()).and_state(lifecycle=Lifecycle.STOPPING)
+    assert deadlines(scenario.state) == {}
+    scenario.when(ConnectionClosed()).and_state(recovery_until=None, database=DatabaseHealth.DOWN)
+
+
+@pytest.mark.parametrize("situation", ["checking", "provisioning", "stopping", "stopped", "never"])
+def test_a_database_is_neither_lost_nor_restored_before_the_tenant_is_ready_or_after(situation: str) -> None:
+    SITUATIONS[situation].when(BROKEN).when(ConnectionRestored()).then_nothing()
+
+
+def test_a_database_can_be_lost_again_after_it_came_back() -> None:
+    READY.given(LOST, DatabaseRestored()).when(BROKEN).and_state(database=DatabaseHealth.RECOVERING, sequence=6)
+
+
+def test_nothing_of_an_old_window_is_left_in_the_next_life() -> None:
+    for ending in ((STOPPING, STOPPED), (PAUSED, STOPPED)):
+        READY.given(LOST, *ending).and_state(database=DatabaseHealth.DOWN, recovery_until=None)
