@@ -1,0 +1,52 @@
+# The one door to everything; CI uses the same targets.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+STAMP := .venv/.synchronised
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fix unit integration acceptance bench docs clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml uv.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv sync --quiet --locked --inexact --all-extras
+	@touch $@
+
+demo: $(STAMP) ## Show the whole system at work, on a private stack, in under two minutes
+	@$(BIN)/tenant-connect demo
+
+test: check ## Everything: checks, unit, integration on real Kafka and PostgreSQL, acceptance
+	@$(BIN)/python -m pytest
+
+check: $(STAMP) ## Formatting, lint, types, layers, generated files
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m tests.generated --check
+
+fix: $(STAMP) ## Format, and mend what can be mended by itself
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+unit: $(STAMP) ## The tests that need neither Kafka nor PostgreSQL
+	@$(BIN)/python -m pytest tests/unit
+
+integration: $(STAMP) ## The tests on real Kafka and PostgreSQL
+	@$(BIN)/python -m pytest tests/integration
+
+acceptance: $(STAMP) ## The tests through the installed command
+	@$(BIN)/python -m pytest tests/acceptance
+
+bench: $(STAMP) ## Measure against stock Faust on the same broker, as a table and as JSON
+	@$(BIN)/python -m tests.bench --json .cache/bench.json
+
+docs: $(STAMP) ## Generate the diagrams, the tables of settings and errors, and the schemas
+	@$(BIN)/python -m tests.generated
+
+clean: ## Remove what was made here; downloads stay in the cache
+	@rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
