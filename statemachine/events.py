@@ -146,6 +146,18 @@ EVENT_TYPES: Final[dict[str, type[EventData]]] = {
 """Every event type of the contract and its payload."""
 
 
+class CommandPlace(NamedTuple):
+    """Where a command stands on the topic that clients write to.
+
+    Attributes:
+        partition: its partition.
+        offset: its offset.
+    """
+
+    partition: int
+    offset: int
+
+
 class Event(NamedTuple):
     """One event of one tenant, as it stands on the log.
 
@@ -157,6 +169,7 @@ class Event(NamedTuple):
         claim: offset of the claim it was written under.
         causation: id of the command, or ``timer:…`` or ``effect:…``.
         command_offset: offset of the command in the region's command topic, where a command caused it.
+        origin: where that command stands on the topic it was forwarded from, where it was forwarded.
         previous_hash: hash of the tenant's event before, empty for the first.
         hash: hash of this event's bytes and so of the whole chain before it.
     """
@@ -168,5 +181,6 @@ class Event(NamedTuple):
     claim: int
     causation: str
     command_offset: int | None
+    origin: CommandPlace | None
     previous_hash: str
     hash: str

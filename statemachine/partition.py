@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from statemachine.errors import IllegalEvent
-from statemachine.events import Claimed, Event
+from statemachine.events import Claimed, CommandPlace, Event
 from statemachine.fold import fold
 from statemachine.state import TenantState
 
@@ -55,17 +55,19 @@ class PartitionState:
         claim: the claim that counts, None before the first.
         folded: offset of the last record folded, `NOTHING_FOLDED` for none.
         command_offset: highest offset of a command that led to an event, -1 for none.
+        origins: the same on the topic that commands were forwarded from, per partition of that topic.
         tenants: state per tenant id.
         void: number of records that did not count.
     """
 
-    __slots__ = ("claim", "command_offset", "folded", "partition", "tenants", "void")
+    __slots__ = ("claim", "command_offset", "folded", "origins", "partition", "tenants", "void")
 
     def __init__(self, partition: int) -> None:
         self.partition = partition
         self.claim: Claim | None = None
         self.folded = NOTHING_FOLDED
         self.command_offset = -1
+        self.origins: dict[int, int] = {}
         self.tenants: dict[str, TenantState] = {}
         self.void = 0
 
@@ -90,6 +92,15 @@ class PartitionState:
             self.void += 1
         return verdict
 
+    def is_decided(self, offset: int, origin: CommandPlace | None) -> bool:
+        """Whether the command at ``offset``, or one after it, has led to an event: it is a redelivery.
+
+        A command that was forwarded twice has two offsets in the region's topic and one ``origin``.
+        """
+        if offset <= self.command_offset:
+            return True
+        return origin is not None and origin.offset <= self.origins.get(origin.partition, -1)
+
     def apply(self, event: Event) -> None:
         """Apply an event of this partition's own claim that is on its way to the log.
 
@@ -98,10 +109,16 @@ class PartitionState:
         Raises:
             IllegalEvent: the event does not follow from the state.
         """
-        self._check_command_offset(event)
+        if event.command_offset is not None and self.is_decided(event.command_offset, event.origin):
+            raise IllegalEvent(
+                f"command offset {event.command_offset} of tenant {event.tenant!r} led to a second event; "
+                f"commands up to {self.command_offset} were decided before"
+            )
         self.tenants[event.tenant] = fold(self.tenant(event.tenant), event)
         if event.command_offset is not None:
             self.command_offset = event.command_offset
+        if event.origin is not None:
+            self.origins[event.origin.partition] = event.origin.offset
 
     def advance(self, offset: int) -> None:
         """Everything up to ``offset`` is on the log and in this state."""
@@ -118,10 +135,3 @@ class PartitionState:
             return Verdict.VOID
         self.apply(event)
         return Verdict.APPLIED
-
-    def _check_command_offset(self, event: Event) -> None:
-        if event.command_offset is not None and event.command_offset <= self.command_offset:
-            raise IllegalEvent(
-                f"command offset {event.command_offset} of tenant {event.tenant!r} led to a second event; "
-                f"commands up to {self.command_offset} were decided before"
-            )

@@ -57,7 +57,7 @@ class CatalogView:
         self._failed = failed
         self._loop = asyncio.get_running_loop()
         self._values: dict[str, bytes] = {}
-        self._summaries: dict[str, CatalogSummary] = {}
+        self._summaries: dict[str, tuple[bytes, CatalogSummary]] = {}
         self._positions = dict.fromkeys(range(partitions), 0)
         self._targets: list[_Target] = []
         self._lock = threading.Lock()
@@ -79,10 +79,14 @@ class CatalogView:
 
     def summary(self, tenant: str) -> CatalogSummary | None:
         """What is known of the tenant without its credentials, None for nothing yet."""
+        value = self._values.get(tenant)
+        if value is None:
+            self._summaries.pop(tenant, None)
+            return None
         found = self._summaries.get(tenant)
-        if found is None and (value := self._values.get(tenant)) is not None:
-            found = self._summaries[tenant] = summary(value)
-        return found
+        if found is None or found[0] is not value:
+            found = self._summaries[tenant] = (value, summary(value))
+        return found[1]
 
     async def record(self, tenant: str) -> bytes | None:
         """The tenant's record, None for no such tenant; nothing acknowledged before the call is missing.
@@ -104,6 +108,8 @@ class CatalogView:
         try:
             await asyncio.wait_for(target.reached, CATCH_UP_TIMEOUT_S)
         except TimeoutError:
+            with self._lock:
+                self._targets = [waiting for waiting in self._targets if waiting is not target]
             raise KafkaUnreachable(f"{self._topic}:{partition} was not read up to {offset} in time") from None
 
     def _follow(self) -> None:
@@ -137,7 +143,6 @@ class CatalogView:
         if key is None:
             return
         tenant = key.decode(errors="replace")
-        self._summaries.pop(tenant, None)
         if value is None:
             self._values.pop(tenant, None)
         else:

@@ -22,10 +22,10 @@ def explanation(status: TenantStatus) -> Text:
 
 
 def _since(status: TenantStatus) -> str:
+    event = f"the event behind it is {status.why.since_event}" if status.why.since_event else ""
     if status.since is None:
-        return "That has been so from the beginning; no event has changed it."
-    event = f", event {status.why.since_event}" if status.why.since_event else ""
-    return f"That has been so since {tables.moment(status.since)}{event}."
+        return f"It has been {status.lifecycle} from the beginning" + (f"; {event}." if event else ".")
+    return f"It has been {status.lifecycle} since {tables.moment(status.since)}" + (f"; {event}." if event else ".")
 
 
 def _sentence(text: str) -> str:

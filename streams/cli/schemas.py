@@ -13,7 +13,7 @@ from streams.cli.failure import NothingToRun
 from streams.cli.guidance import example
 from streams.cli.invocation import Context
 
-GENERATOR = "streams.wire.schemas"
+GENERATOR = "streams.contract.schemas"
 """The module whose ``generate(directory)`` writes the files and gives their paths."""
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from cyclopts import App
+from cyclopts import App, Parameter
 from rich.text import Text
 
 from streams.catalog.entry import CatalogEntry
@@ -35,7 +35,7 @@ def add_to(app: App) -> None:
         "tenant-connect tenants put - < tenants.jsonl",
     )
 )
-def put(file: str, /, *, invocation: Context) -> None:
+def put(file: Annotated[str, Parameter(allow_leading_hyphen=True)], /, *, invocation: Context) -> None:
     """Write tenants into the catalog, in place of what was there; either all of them or none.
 
     Args:

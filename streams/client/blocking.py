@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Generator
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -112,7 +112,7 @@ class BlockingConnectClient:
         """Send a command and wait for the reply, be it an error."""
         return self._run(self._client.send(tenant, command, timeout_s=timeout_s, command_id=command_id))
 
-    def watch(self, *tenants: str, start: Start = "now") -> Iterator[HistoryEntry]:
+    def watch(self, *tenants: str, start: Start = "now") -> Generator[HistoryEntry, None, None]:
         """Events that count, as they are appended; the iteration waits for the next one."""
         entries = self._client.watch(*tenants, start=start)
         try:

@@ -20,7 +20,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from statemachine.errors import InvalidCommand
 from streams.errors import DeliveryFailed, KafkaUnreachable, OwnerUnavailable, TopicsDiffer
 from streams.kafka.clients import consumer, producer, reachable
-from streams.log.reader import REQUEST_TIMEOUT_S
+from streams.log.reader import REQUEST_TIMEOUT_S, stretch
 from streams.settings import Settings
 from streams.topics import Topics
 from streams.wire.command import ReplyTo
@@ -249,13 +249,12 @@ def _listener(settings: Settings, topic: str) -> tuple[Consumer, ReplyTo]:
 def _end_of_any_partition(listener: Consumer, topic: str) -> TopicPartition:
     try:
         partitions = listener.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic].partitions
-        if not partitions:
-            raise TopicsDiffer(f"{topic} is missing")
-        partition = secrets.choice(sorted(partitions))
-        _low, end = listener.get_watermark_offsets(TopicPartition(topic, partition), timeout=REQUEST_TIMEOUT_S)
     except KafkaException as error:
         raise KafkaUnreachable(f"{topic}: {error.args[0].str()}") from error
-    return TopicPartition(topic, partition, end)
+    if not partitions:
+        raise TopicsDiffer(f"{topic} is missing")
+    chosen = stretch(listener, topic, secrets.choice(sorted(partitions)))
+    return TopicPartition(topic, chosen.partition, chosen.end)
 
 
 def _answer(awaited: Awaited, what: str, timeout_s: float) -> Reply:

@@ -22,7 +22,7 @@ class Answered(Refused):
 
 
 def _with_reply(error: type[Refused]) -> type[Answered]:
-    named = {"__module__": error.__module__, "__doc__": error.__doc__}
+    named = {"__module__": __name__, "__doc__": error.__doc__}
     return cast("type[Answered]", type(error.__name__, (Answered, error), named))
 
 
@@ -31,7 +31,7 @@ _ANSWERED: Final = {code: _with_reply(error) for code, error in REFUSALS.items()
 
 def refusal(reply: Reply) -> Answered:
     """The exception for an error reply; a code of a newer service is an `Answered` with that code."""
-    code, message, retry_at = "error", "", None
+    code, message, retry_at = Refused.code, "", None
     if reply.error is not None:
         code, message, retry_at = reply.error.code, reply.error.message, reply.error.retry_at
     error = _ANSWERED.get(code) or cast("type[Answered]", type("Refused", (Answered,), {"code": code}))

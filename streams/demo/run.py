@@ -16,7 +16,6 @@ from streams.demo.surroundings import Surroundings, surroundings
 from streams.demo.tidying import remove_topics
 from streams.settings import Settings
 
-
 ENDING_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
 
 

@@ -44,6 +44,7 @@ class Means(NamedTuple):
         backoff_ms: shortest and longest wait between attempts to reconnect, in milliseconds.
         chance: randomness for those waits.
         today: the UTC day.
+        failed: told of a failure that the worker cannot survive.
     """
 
     load: Callable[[str], Awaitable[CatalogEntry | None]]
@@ -52,6 +53,7 @@ class Means(NamedTuple):
     backoff_ms: tuple[int, int]
     chance: random.Random
     today: Callable[[], date]
+    failed: Callable[[Exception], None]
 
 
 class _Unwanted(Exception):
@@ -111,10 +113,12 @@ class TenantWork:
             self._report(
                 EffectFailed(StopReason(error.reason), str(error.code), str(error)), f"effect:{reaction.value}"
             )
-        except (KafkaUnreachable, OSError) as error:
+        except KafkaUnreachable as error:
             await self._close()
-            failure = EffectFailed(StopReason.DATABASE_UNAVAILABLE, "UnableToConnectToTenantDatabase", str(error))
+            failure = EffectFailed(StopReason.DATABASE_UNAVAILABLE, error.code, str(error))
             self._report(failure, f"effect:{reaction.value}")
+        except Exception as error:  # noqa: BLE001  a tenant whose work ended unnoticed would be stuck for ever
+            self._means.failed(error)
 
     async def _perform(self, reaction: Reaction) -> None:
         match reaction:
@@ -139,8 +143,8 @@ class TenantWork:
 
     async def _provision(self) -> None:
         database = await self._database()
+        await self._open(database)
         async with self._means.bounds.place(_server(database)):
-            await self._open(database)
             done = await provision(database, self._means.today(), self._means.limits)
         days = tuple(day.isoformat() for day in done.partitions)
         self._report(ProvisionDone(done.migrations_run, days, done.took_ms), "effect:provision")
@@ -162,9 +166,7 @@ class TenantWork:
         """Attempt to open the connection until it is open."""
         for delay_ms in delays_ms(*self._means.backoff_ms, self._means.chance):
             try:
-                database = await self._database()
-                async with self._means.bounds.place(_server(database)):
-                    await self._open(database)
+                await self._open(await self._database())
             except TenantDatabaseFailure as error:
                 log.warning("database.unavailable", tenant=self._tenant, code=str(error.code))
                 self._report(ConnectionLost(str(error.code), str(error)), "effect:hold")
@@ -182,9 +184,10 @@ class TenantWork:
                 return
             await self._close()
             try:
-                self._connection = await TenantConnection.open(
-                    database, tenant=self._tenant, claim=self._claim, limits=self._means.limits
-                )
+                async with self._means.bounds.place(_server(database)):
+                    self._connection = await TenantConnection.open(
+                        database, tenant=self._tenant, claim=self._claim, limits=self._means.limits
+                    )
             except NewerClaimHoldsLock as error:
                 log.warning("claim.superseded", tenant=self._tenant, claim=self._claim, held_by=error.held_by)
                 await asyncio.sleep(delay_ms / 1000)

@@ -71,6 +71,7 @@ class Engine:
         self._tasks: set[asyncio.Task[None]] = set()
         self._lost: set[TP] = set()
         self._generation: int | None = None
+        self._broken = False
         self._app = self._create_app()
         self._app.agent(self._topic(shape.region_commands), name="decide")(self._agent(decide))
         self._app.agent(self._topic(shape.commands), name="route")(self._agent(route))
@@ -128,7 +129,7 @@ class Engine:
                 try:
                     await self._take(event, handle)
                 except Exception as error:  # noqa: BLE001  Faust would restart the agent past the run
-                    self._failed(error)
+                    self._break(error)
 
         return agent
 
@@ -137,7 +138,7 @@ class Engine:
         run = cast(Run, event.value)
         tp, consumer = event.message.tp, self._consumer
         self._notice_generation(event.message.generation_id)
-        if not await self._has_room(tp):
+        if self._broken or not await self._has_room(tp):
             event.ack()
             return
         if not self._continues(run, tp):
@@ -190,12 +191,17 @@ class Engine:
         except OwnershipLost as error:
             self._lose(tp, error)
         except Exception as error:  # noqa: BLE001  a run that cannot be finished must not be committed
-            self._failed(error)
+            self._break(error)
         else:
             self._consumer.progress.finish((tp.topic, tp.partition), cast(Run, event.value).last)
         finally:
             event.ack()
             self._room.setdefault(tp, asyncio.Event()).set()
+
+    def _break(self, error: Exception) -> None:
+        """Take nothing more: a run after one that failed would hide that it was never done."""
+        self._broken = True
+        self._failed(error)
 
     def _lose(self, tp: TP, error: OwnershipLost) -> None:
         """Take no more runs of a partition until the group assigns anew; if it does not, end."""

@@ -35,6 +35,11 @@ class RunConsumerThread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS_MAX  # noqa: SLF001  Faust passes a constant and offers no setting
         return consumer
 
+    async def committed(self, tp: TP) -> int | None:
+        """What the group has committed for a partition, as the broker knows it."""
+        committed: int | None = await self.call_thread(self._ensure_consumer().committed, tp)
+        return committed
+
 
 class RunConsumer(driver.Consumer):
     """A consumer whose messages are runs.
@@ -46,6 +51,7 @@ class RunConsumer(driver.Consumer):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.progress = Progress()
+        self._thread: RunConsumerThread
         self._handed: dict[TP, int] = {}
         self._start: dict[TP, int] = {}
         self._asked_again: dict[TP, int] = {}
@@ -68,6 +74,9 @@ class RunConsumer(driver.Consumer):
         for tp, records in _in_turn(aligned):
             if self._interrupted(generation):
                 return
+            if self._due(tp) not in (None, records[0].offset):
+                # The handler sought elsewhere while this fetch was being handed over.
+                continue
             yield tp, self._message(tp, records)
 
     def _interrupted(self, generation: int) -> bool:
@@ -141,9 +150,11 @@ class RunConsumer(driver.Consumer):
         await super().seek_wait(partitions)
 
     async def prove_membership(self, tp: TP) -> bool:
-        """Commit where reading stands: Kafka accepts that only from a member of the current generation."""
-        position = await self.position(tp)
-        return position is not None and await self._commit({tp: position})
+        """Commit what is committed already: Kafka accepts that only from a member of the current generation."""
+        committed = await self._thread.committed(tp)
+        if committed is None:
+            committed = (await self.earliest_offsets(tp))[tp]
+        return await self._commit({tp: committed})
 
     def _restart(self, tps: Iterable[TP]) -> None:
         for tp in tps:

@@ -53,6 +53,8 @@ class Continuation:
             partition.tenants[event.tenant] = state._replace(sequence=event.sequence, hash=event.hash)
         if event.command_offset is not None:
             partition.command_offset = event.command_offset
+        if event.origin is not None:
+            partition.origins[event.origin.partition] = event.origin.offset
 
 
 def _follows(event: Event, before: Event) -> bool:
@@ -65,6 +67,6 @@ def _broken(partition: PartitionState, state: TenantState, event: Event) -> Iter
     if event.previous_hash != state.hash:
         found, due = event.previous_hash or "none", state.hash or "none"
         yield "chain_broken", f"previous hash {found} of tenant {event.tenant!r} where {due} was due"
-    if event.command_offset is not None and event.command_offset <= partition.command_offset:
+    if event.command_offset is not None and partition.is_decided(event.command_offset, event.origin):
         known = f"commands up to {partition.command_offset} led to events before"
         yield "command_repeated", f"command offset {event.command_offset} of tenant {event.tenant!r}; {known}"

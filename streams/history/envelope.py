@@ -10,7 +10,7 @@ import msgspec
 from statemachine.events import Claimed, Event
 from streams.kafka.partitioner import partition_of
 from streams.log.reader import Record
-from streams.wire.event import event_id, hash_of, source_of
+from streams.wire.event import claim_id, event_id, hash_of, source_of
 
 SPECVERSION: Final = "1.0"
 CONTENT_TYPE: Final = "application/json"
@@ -46,7 +46,7 @@ def problems(record: Record, event: Event | Claimed, region: str, partitions: in
     source = source_of(region, record.partition)
     if envelope.source != source:
         yield "source_unexpected", f"source {envelope.source!r} where {source!r} was due"
-    due = _claim_id(event) if isinstance(event, Claimed) else event_id(event.tenant, event.sequence, event.claim)
+    due = claim_id(event) if isinstance(event, Claimed) else event_id(event.tenant, event.sequence, event.claim)
     if envelope.id != due:
         yield "id_unexpected", f"id {envelope.id!r} where {due!r} was due"
     yield from _key(record, event, partitions)
@@ -62,7 +62,3 @@ def _key(record: Record, event: Event | Claimed, partitions: int) -> Iterator[tu
     place = partition_of(event.tenant, partitions)
     if place != record.partition:
         yield "wrong_partition", f"tenant {event.tenant!r} belongs to partition {place}"
-
-
-def _claim_id(claim: Claimed) -> str:
-    return f"claim/{claim.worker}/{claim.term}.{claim.generation}"

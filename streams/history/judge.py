@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 from statemachine.errors import IllegalEvent
 from statemachine.events import Claimed, Event
 from statemachine.partition import PartitionState
@@ -13,7 +11,7 @@ from streams.log.reader import Record
 from streams.wire.event import decode_event
 
 
-class _Partitions(defaultdict[int, PartitionState]):
+class _Partitions(dict[int, PartitionState]):
     def __missing__(self, partition: int) -> PartitionState:
         state = self[partition] = PartitionState(partition)
         return state
@@ -29,7 +27,7 @@ class Judge:
 
     def __init__(self, topic: str) -> None:
         self.topic = topic
-        self.partitions: defaultdict[int, PartitionState] = _Partitions()
+        self.partitions: dict[int, PartitionState] = _Partitions()
 
     def judge(self, record: Record) -> HistoryEntry:
         """Judge the next record of its partition.

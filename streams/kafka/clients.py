@@ -67,6 +67,14 @@ def producer_configuration(settings: Settings, **overrides: Any) -> dict[str, An
     }
 
 
+def prefix_producer(settings: Settings) -> Producer:
+    """A producer that leaves no gap: it gives no record up by itself, so what arrives is a prefix of what was sent.
+
+    Whoever uses it watches the time itself, and purges what is left before giving up.
+    """
+    return producer(settings, delivery_timeout_ms=0, enable_gapless_guarantee=True)
+
+
 def consumer_configuration(settings: Settings, group: str, **overrides: Any) -> dict[str, Any]:
     """A consumer that commits nothing by itself and begins where its partitions begin.
 

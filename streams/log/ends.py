@@ -52,6 +52,9 @@ class Ends:
                 self._refuse(waiting, KafkaUnreachable(f"end offsets: {error.args[0].str()}"))
             except TimeoutError:
                 self._refuse(waiting, KafkaUnreachable("end offsets: no answer in time"))
+            except Exception as error:
+                self._refuse(waiting, KafkaUnreachable(f"end offsets: {error}"))
+                raise
 
     async def _request(self, waiting: dict[tuple[str, int], asyncio.Future[int]]) -> None:
         wanted = {TopicPartition(*place): _LATEST for place in waiting}

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.errors import KafkaUnreachable, WaitExpired
 
@@ -25,6 +25,19 @@ READ_TIMEOUT_S: Final = 30.0
 
 REQUEST_TIMEOUT_S: Final = 10.0
 """How long a request for offsets may take."""
+
+LEADER_RETRY_INTERVAL_S: Final = 0.1
+"""Pause between two requests to a partition that has no leader yet."""
+
+LEADER_MISSING: Final = frozenset(
+    {
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.FENCED_LEADER_EPOCH,
+    }
+)
+"""What a broker answers for a moment after a topic was made, or its leader changed."""
 
 
 class Record(NamedTuple):
@@ -74,13 +87,28 @@ def stretches(consumer: Consumer, topic: str, partitions: Sequence[int] | None =
     try:
         if partitions is None:
             partitions = sorted(consumer.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic].partitions)
-        bounds = {
-            partition: consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=REQUEST_TIMEOUT_S)
-            for partition in partitions
-        }
     except KafkaException as error:
         raise KafkaUnreachable(f"{topic}: {error.args[0].str()}") from error
-    return [Stretch(partition, low, high) for partition, (low, high) in bounds.items()]
+    return [stretch(consumer, topic, partition) for partition in partitions]
+
+
+def stretch(consumer: Consumer, topic: str, partition: int) -> Stretch:
+    """All of one partition as it is now; a partition that is being given a leader is waited for.
+
+    Raises:
+        KafkaUnreachable: the broker does not answer, or has no such partition.
+    """
+    deadline = time.monotonic() + REQUEST_TIMEOUT_S
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=REQUEST_TIMEOUT_S)
+        except KafkaException as error:
+            reason: KafkaError = error.args[0]
+            if reason.code() not in LEADER_MISSING or time.monotonic() > deadline:
+                raise KafkaUnreachable(f"{topic}:{partition}: {reason.str()}") from error
+            time.sleep(LEADER_RETRY_INTERVAL_S)
+        else:
+            return Stretch(partition, low, high)
 
 
 def read(consumer: Consumer, topic: str, wanted: Sequence[Stretch]) -> Iterator[Record]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from statemachine.events import Claimed, Event, TenantEventData
+from statemachine.events import Claimed, CommandPlace, Event, TenantEventData
 from statemachine.partition import Claim, PartitionState
 from streams.errors import LogCorrupt, OwnershipLost
 from streams.log.ends import Ends
@@ -44,6 +44,20 @@ class Surroundings(NamedTuple):
     gap: Gap
     now: Callable[[], datetime]
     failed: Callable[[Exception], None]
+
+
+class Cause(NamedTuple):
+    """What leads to an event.
+
+    Attributes:
+        causation: id of the command, or ``timer:…`` or ``effect:…``.
+        command_offset: offset of the command in the region's topic, if it is one.
+        place: where that command stands on the topic it was forwarded from, if it was.
+    """
+
+    causation: str
+    command_offset: int | None = None
+    place: CommandPlace | None = None
 
 
 class Flight:
@@ -83,11 +97,9 @@ class OwnedPartition:
         self._flights: asyncio.Queue[Flight] = asyncio.Queue()
         self._confirming = asyncio.get_running_loop().create_task(self._confirm())
 
-    def append(
-        self, tenant: str, data: TenantEventData, now: datetime, causation: str, command_offset: int | None = None
-    ) -> Event:
+    def append(self, tenant: str, data: TenantEventData, now: datetime, cause: Cause) -> Event:
         """Apply an event and stage it for `send`."""
-        origin = Origin(self._source, self.claim.offset, causation, command_offset)
+        origin = Origin(self._source, self.claim.offset, *cause)
         event, body = encode_event(self.state.tenant(tenant), data, now, origin)
         self.state.apply(event)
         self._staged.append((tenant, body))
@@ -96,6 +108,10 @@ class OwnedPartition:
     def send(self) -> Flight:
         """Send what is staged; there must be something."""
         staged, self._staged = self._staged, []
+        if self.lost.is_set():
+            flight = Flight(len(staged), asyncio.get_running_loop().create_future())
+            _refuse(flight, OwnershipLost())
+            return flight
         topic, partition = self._surroundings.topic, self.state.partition
         flight = Flight(len(staged), self._surroundings.producer.append(topic, partition, staged))
         self._flights.put_nowait(flight)
@@ -109,6 +125,8 @@ class OwnedPartition:
             KafkaUnreachable: no broker answered.
         """
         end = await self._surroundings.ends.end(self._surroundings.topic, self.state.partition)
+        if self.lost.is_set():
+            raise OwnershipLost
         answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         answered.set_result(end - 1)
         question = Flight(0, answered)
@@ -188,10 +206,12 @@ def fold_records(state: PartitionState, topic: str, records: list[Record]) -> No
     """Fold records of the events topic into ``state``, in their order.
 
     Raises:
-        LogCorrupt: a record cannot be read, or counts and is illegal; it names topic, partition, offset.
+        LogCorrupt: a record is missing, cannot be read, or counts and is illegal; it names topic, partition, offset.
     """
     for record in records:
         place = f"{topic}:{record.partition}:{record.offset}"
+        if record.offset > state.folded + 1:
+            raise LogCorrupt(f"{place}: the records from {state.folded + 1} on are missing before it")
         decoded = decode_event(record.value, place)
         try:
             state.fold(record.offset, decoded)

@@ -52,6 +52,8 @@ class Registry:
         self._states: dict[int, PartitionState] = {}
         self._claims: dict[int, int] = {}
         self._generation: int | None = None
+        self._round = 0
+        self._turn = asyncio.Lock()
 
     def folded(self, partition: int) -> int:
         """Offset of the last record folded, `NOTHING_FOLDED` for none."""
@@ -61,10 +63,13 @@ class Registry:
     def fold(self, partition: int, records: list[Record]) -> None:
         """Fold records that recovery read. An owned partition needs none: its owner knows what it wrote.
 
+        Records that do not follow what was folded were read for an assignment that is over; what is missing
+        before a claim is read again when it is settled.
+
         Raises:
             LogCorrupt: a record cannot be read or is illegal.
         """
-        if partition not in self.owned:
+        if partition not in self.owned and records[0].offset <= self.folded(partition) + 1:
             fold_records(self._state(partition), self._surroundings.topic, records)
 
     async def assign(self, partitions: Iterable[int], generation: int) -> None:
@@ -76,9 +81,16 @@ class Registry:
             DeliveryFailed: a claim was not acknowledged in time.
         """
         assigned = set(partitions)
+        self._claims = {}
+        self._round += 1
+        async with self._turn:
+            await self._assign(assigned, generation)
+
+    async def _assign(self, assigned: set[int], generation: int) -> None:
         missed = self._generation is not None and generation != self._generation + 1
         self._generation = generation
-        await asyncio.gather(*(self._drop(number) for number in list(self.owned) if missed or number not in assigned))
+        kept = {number for number, owned in self.owned.items() if number in assigned and not owned.lost.is_set()}
+        await asyncio.gather(*(self._drop(number) for number in list(self.owned) if missed or number not in kept))
         for number in list(self._states):
             if number not in self.owned:
                 del self._states[number]
@@ -93,21 +105,27 @@ class Registry:
             LogCorrupt: the log cannot be read or folded.
             OwnershipLost: the group's generations restarted and membership could not be proved.
         """
-        claims, self._claims = self._claims, {}
-        for number, offset in claims.items():
-            claim = await self._settle_claim(number, offset, prove)
-            if claim is not None:
-                owned = OwnedPartition(self._states[number], claim, self._surroundings)
-                self.owned[number] = owned
-                self._taken(owned)
+        async with self._turn:
+            claims, self._claims = self._claims, {}
+            current = self._round
+            for number, offset in claims.items():
+                state = self._states[number]
+                claim = await self._settle_claim(state, offset, prove)
+                if self._round != current:
+                    return
+                if claim is not None:
+                    owned = OwnedPartition(state, claim, self._surroundings)
+                    self.owned[number] = owned
+                    self._taken(owned)
 
     async def close(self) -> None:
         """Let every partition go."""
+        self._round += 1
         await asyncio.gather(*(self._drop(number) for number in list(self.owned)))
 
     async def _drop(self, number: int) -> None:
-        await self._dropped(number)
         del self.owned[number]
+        await self._dropped(number)
         self._states.pop(number, None)
 
     def _state(self, partition: int) -> PartitionState:
@@ -126,9 +144,9 @@ class Registry:
                 f"the claim of partition {number} was not acknowledged in {self._claim_timeout_s:.0f} s"
             ) from None
 
-    async def _settle_claim(self, number: int, offset: int, prove: Prove) -> Claim | None:
+    async def _settle_claim(self, state: PartitionState, offset: int, prove: Prove) -> Claim | None:
         """The claim under which this worker owns the partition, None where a newer owner was found."""
-        state = self._states[number]
+        number = state.partition
         for _ in range(CLAIM_ATTEMPTS_MAX):
             await self._read_up_to(state, offset)
             counted = state.claim
@@ -136,7 +154,7 @@ class Registry:
                 return None
             if counted.offset == offset:
                 return counted
-            await prove(number)
+            await asyncio.wait_for(prove(number), self._claim_timeout_s)
             offset = await self._claim(number, self._generation or 0, counted.term + 1)
         raise OwnershipLost(f"partition {number}: {CLAIM_ATTEMPTS_MAX} claims in a row were void")
 

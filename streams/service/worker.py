@@ -19,7 +19,8 @@ from streams.effects.runner import EffectRunner
 from streams.effects.tenant import Means
 from streams.engine.app import Engine, Shape
 from streams.engine.credentials import credentials_of
-from streams.kafka.clients import admin, consumer_configuration, producer
+from streams.errors import CatalogUnreadable
+from streams.kafka.clients import admin, consumer_configuration, prefix_producer
 from streams.log.ends import Ends
 from streams.log.producer import LogProducer
 from streams.log.reader import Record, Stretch, open_consumer, read
@@ -36,6 +37,9 @@ from streams.worker.replies import Replies
 from streams.worker.router import Map, Router
 
 log = structlog.get_logger(__name__)
+
+STEP_TIMEOUT_S_MIN = 0.2
+"""What every step of stopping gets, in seconds, even where the ones before it used all the time."""
 
 
 def now() -> datetime:
@@ -56,7 +60,9 @@ class Worker:
         self._clock = clock
         self._topics = Topics(settings)
         self._failures = Failures()
-        self._producer = LogProducer(producer(settings), self._failures.tell)
+        self._producer = LogProducer(
+            prefix_producer(settings), settings.delivery_timeout_ms / 1000, self._failures.tell
+        )
         self._ends = Ends(admin(settings))
         self._view = self._create_view()
         self._effects = EffectRunner(self._create_means())
@@ -101,15 +107,21 @@ class Worker:
             self._failures.tell(RuntimeError(f"the stream engine stopped: {self._engine.crashed!r}"))
 
     async def _stop(self) -> None:
-        """Finish what runs, close every connection, leave the group: each within its part of the bound."""
+        """Finish what runs, close every connection, leave the group: all within one bound."""
         log.info("worker.stopping", worker=self._settings.worker_name)
-        bound_s = self._settings.drain_timeout_ms / 1000
-        await _bounded("connections", self._effects.close(), bound_s / 2)
-        await _bounded("engine", self._engine.stop(), bound_s / 2)
-        await _bounded("partitions", self._registry.close(), bound_s / 4)
-        await _bounded("closing", self._owners.settle(), bound_s / 4)
-        await _bounded("producer", self._producer.close(), bound_s / 2)
-        await _bounded("catalog", self._view.close(), bound_s / 4)
+        deadline = asyncio.get_running_loop().time() + self._settings.drain_timeout_ms / 1000
+        steps: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+            ("connections", self._effects.close),
+            ("engine", self._engine.stop),
+            ("partitions", self._registry.close),
+            ("closing", self._owners.settle),
+            ("producer", self._producer.close),
+            ("catalog", self._view.close),
+        ]
+        for index, (what, step) in enumerate(steps):
+            left_s = max(0.0, deadline - asyncio.get_running_loop().time())
+            # Every step gets an equal share of what is left, and what it does not use goes to those after it.
+            await _bounded(what, step(), max(STEP_TIMEOUT_S_MIN, 2 * left_s / (len(steps) - index + 1)))
         log.info("worker.stopped", worker=self._settings.worker_name)
 
     def _create_view(self) -> CatalogView:
@@ -135,6 +147,7 @@ class Worker:
             backoff_ms=(settings.database_backoff_min_ms, settings.database_backoff_max_ms),
             chance=random.Random(),  # noqa: S311  it spreads attempts and guards nothing
             today=self._today,
+            failed=self._failures.tell,
         )
 
     def _loader(self) -> Callable[[str], Awaitable[CatalogEntry | None]]:
@@ -142,7 +155,12 @@ class Worker:
 
         async def load(tenant: str) -> CatalogEntry | None:
             value = await self._view.record(tenant)
-            return None if value is None else decode(value, cipher)
+            if value is None:
+                return None
+            entry = decode(value, cipher)
+            if entry.tenant != tenant:
+                raise CatalogUnreadable(f"the record under the key {tenant!r} is tenant {entry.tenant!r}'s")
+            return entry
 
         return load
 

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from statemachine.events import EVENT_TYPES, Claimed, Event, TenantEventData
+from statemachine.events import EVENT_TYPES, Claimed, CommandPlace, Event, TenantEventData
 from statemachine.state import TenantState
 from streams.errors import LogCorrupt
 
@@ -32,12 +32,14 @@ class Origin(NamedTuple):
         claim: claim it is written under.
         causation: id of the command, or ``timer:…`` or ``effect:…``.
         command_offset: offset of the command in the region's command topic, if a command caused it.
+        place: where that command stands on the topic it was forwarded from, if it was.
     """
 
     source: str
     claim: int
     causation: str
     command_offset: int | None = None
+    place: CommandPlace | None = None
 
 
 class _Outgoing(msgspec.Struct, omit_defaults=True):
@@ -54,6 +56,8 @@ class _Outgoing(msgspec.Struct, omit_defaults=True):
     claim: int | None = None
     causationid: str | None = None
     commandoffset: int | None = None
+    originpartition: int | None = None
+    originoffset: int | None = None
     previoushash: str | None = None
 
 
@@ -69,6 +73,8 @@ class _Incoming(msgspec.Struct):
     claim: int = -1
     causationid: str = ""
     commandoffset: int | None = None
+    originpartition: int | None = None
+    originoffset: int | None = None
     previoushash: str = ""
     hash: str = ""
 
@@ -76,7 +82,6 @@ class _Incoming(msgspec.Struct):
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(_Incoming)
 _DATA_DECODERS: Final = {name: msgspec.json.Decoder(data) for name, data in EVENT_TYPES.items()}
-_SCHEMAS: Final = {name: f"urn:tenant-connect:event:{name}:1" for name in EVENT_TYPES}
 _OPENING: Final = b'{"specversion":"1.0","datacontenttype":"application/json",'
 
 
@@ -90,9 +95,23 @@ def event_id(tenant: str, sequence: int, claim: int) -> str:
     return f"{tenant}/{sequence}@{claim}"
 
 
+def claim_id(claim: Claimed) -> str:
+    """The deterministic id of a claim's record."""
+    return f"claim/{claim.worker}/{claim.term}.{claim.generation}"
+
+
+def dataschema_of(event_type: str) -> str:
+    """The name and version of the schema of an event type's payload, a URN."""
+    return f"urn:tenant-connect:event:{event_type}:1"
+
+
+_SCHEMAS: Final = {name: dataschema_of(name) for name in EVENT_TYPES}
+
+
 def encode_event(state: TenantState, data: TenantEventData, time: datetime, origin: Origin) -> tuple[Event, bytes]:
     """The next event of the tenant whose state is ``state``, and its record's bytes."""
     sequence = state.sequence + 1
+    place_partition, place_offset = origin.place or (None, None)
     record = _Outgoing(
         event_id(state.tenant, sequence, origin.claim),
         origin.source,
@@ -105,19 +124,29 @@ def encode_event(state: TenantState, data: TenantEventData, time: datetime, orig
         origin.claim,
         origin.causation,
         origin.command_offset,
+        place_partition,
+        place_offset,
         state.hash,
     )
     body, digest = _seal(record)
     event = Event(
-        state.tenant, data, sequence, time, origin.claim, origin.causation, origin.command_offset, state.hash, digest
+        state.tenant,
+        data,
+        sequence,
+        time,
+        origin.claim,
+        origin.causation,
+        origin.command_offset,
+        origin.place,
+        state.hash,
+        digest,
     )
     return event, body
 
 
 def encode_claim(claim: Claimed, *, source: str, time: datetime) -> bytes:
     """The record of a claim; its number is the offset it gets."""
-    name = f"claim/{claim.worker}/{claim.term}.{claim.generation}"
-    return _seal(_Outgoing(name, source, claim.type, time, _SCHEMAS[claim.type], claim))[0]
+    return _seal(_Outgoing(claim_id(claim), source, claim.type, time, _SCHEMAS[claim.type], claim))[0]
 
 
 def _seal(record: _Outgoing) -> tuple[bytes, str]:
@@ -158,6 +187,13 @@ def decode_event(value: bytes | None, place: str) -> Claimed | Event:
         record.claim,
         record.causationid,
         record.commandoffset,
+        _place(record),
         record.previoushash,
         record.hash,
     )
+
+
+def _place(record: _Incoming) -> CommandPlace | None:
+    if record.originpartition is None or record.originoffset is None:
+        return None
+    return CommandPlace(record.originpartition, record.originoffset)

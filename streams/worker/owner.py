@@ -19,9 +19,9 @@ from statemachine.errors import Initializing
 from statemachine.reactions import Reaction, reaction
 from statemachine.rejections import Rejection
 from statemachine.state import TenantState
-from streams.errors import KafkaUnreachable, OwnershipLost
+from streams.errors import OwnershipLost
 from streams.log.producer import LogProducer, Receipts
-from streams.registry.partition import Flight, OwnedPartition
+from streams.registry.partition import Cause, Flight, OwnedPartition
 from streams.wire.command import Request, Unreadable, decode_command
 from streams.worker.dead_letters import DeadLetters
 from streams.worker.places import place_of
@@ -143,7 +143,7 @@ class PartitionOwner:
         if decision is None or isinstance(decision, Rejection):
             return
         work = _Work(self._office.producer.receipts())
-        self.partition.append(tenant, decision, now, causation)
+        self.partition.append(tenant, decision, now, Cause(causation))
         self._appended(tenant, work)
         self._spawn(self._settle(work, self._send(work)))
 
@@ -152,22 +152,25 @@ class PartitionOwner:
 
     def _read(self, run: Run, record: Fetched) -> Request:
         place = f"{run.topic}:{run.partition}:{record.offset}"
-        request = decode_command(record.key, record.value, place, value_bytes_max=self._office.value_bytes_max)
+        request = decode_command(
+            record.key, record.value, place, value_bytes_max=self._office.value_bytes_max, forwarded=True
+        )
         self._office.replies.check(request)
         if place_of(request.tenant, self._office.partitions) != run.partition:
-            raise Unreadable("the key belongs to another partition; use Kafka's default partitioner", request.id)
+            problem = "the key belongs to another partition; use Kafka's default partitioner"
+            raise Unreadable(problem, request.id, request.reply_to)
         return request
 
     def _decide(self, request: Request, offset: int, now: datetime, work: _Work) -> None:
         state = self.partition.state.tenant(request.tenant)
         event: int | None = None
-        if offset > self.partition.state.command_offset and request.id not in state.command_ids:
+        if not self.partition.state.is_decided(offset, request.origin) and request.id not in state.command_ids:
             decision = decide(state, request.command, now, self._terms(request))
             if isinstance(decision, Rejection):
                 self._answer(request, decision, state, work)
                 return
             if decision is not None:
-                self.partition.append(request.tenant, decision, now, request.id, offset)
+                self.partition.append(request.tenant, decision, now, Cause(request.id, offset, request.origin))
                 event = self._appended(request.tenant, work)
                 state = self.partition.state.tenant(request.tenant)
         if request.reply_to is not None:
@@ -185,7 +188,7 @@ class PartitionOwner:
         for answered in self._waiters.answered(state):
             waiter = answered.waiter
             status = self._office.replies.status(state, self.partition.claim)
-            work.outcomes.append(Outcome(waiter.request, answered.answer, status, None, waiter.event))
+            work.outcomes.append(Outcome(waiter.request, answered.answer, status, None, waiter))
         return index
 
     def _answer_or_wait(self, request: Request, state: TenantState, event: int | None, work: _Work) -> None:
@@ -225,7 +228,7 @@ class PartitionOwner:
         for waiter, index in work.waiting:
             waiter.event = replies.position(self.number, offsets[index])
         for outcome in work.outcomes:
-            event = outcome.position
+            event = outcome.waiter.event if outcome.waiter is not None else None
             if outcome.event is not None:
                 event = replies.position(self.number, offsets[outcome.event])
             position = replies.position(self.number, known)
@@ -263,5 +266,5 @@ class PartitionOwner:
             await work
         except OwnershipLost:
             return
-        except KafkaUnreachable as error:
+        except Exception as error:  # noqa: BLE001  a step that was decided and not acted on must not go unnoticed
             self._office.failed(error)

@@ -13,6 +13,7 @@ from statemachine.state import TenantState
 from streams.log.producer import LogProducer, Receipts
 from streams.wire.command import ReplyTo, Request, Unreadable
 from streams.wire.reply import Owner, Position, Reply, TenantStatus, encode_reply, reply_error, status_of
+from streams.worker.waiters import Waiter
 
 
 class Outcome(NamedTuple):
@@ -23,14 +24,14 @@ class Outcome(NamedTuple):
         answer: OK or a refusal.
         status: how the tenant was when it was decided.
         event: index of the event, within the run, that the command led to; None for none.
-        position: where that event is, where it is known already.
+        waiter: the caller who waited, which knows where the event is that its command led to.
     """
 
     request: Request
     answer: Answer | Rejection
     status: TenantStatus
     event: int | None
-    position: Position | None = None
+    waiter: Waiter | None = None
 
 
 class Replies:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from statemachine.errors import RegionUnknown
+from statemachine.events import CommandPlace
 from statemachine.rejections import Rejection
 from streams.catalog.view import CatalogView, region_of
 from streams.log.producer import LogProducer, Receipts
@@ -71,7 +72,8 @@ class Router:
                 request = self._read(run, record, receipts)
                 if request is not None and await self._is_ours(request, receipts):
                     partition = place_of(request.tenant, self._map.partitions)
-                    forwarded[partition].append((request.tenant, _body(record, request)))
+                    origin = CommandPlace(run.partition, record.offset)
+                    forwarded[partition].append((request.tenant, encode_command(request._replace(origin=origin))))
             acknowledged: list[Awaitable[int]] = [
                 self._producer.append(self._map.topic, partition, records) for partition, records in forwarded.items()
             ]
@@ -101,10 +103,3 @@ class Router:
             message = f"platform region {platform!r} of tenant {request.tenant!r} is mapped to no serving region"
             self._replies.refuse_request(request, Rejection(RegionUnknown, message), receipts)
         return serving == self._map.region
-
-
-def _body(record: Fetched, request: Request) -> bytes:
-    """The record as it came, or with its id written in where it had none."""
-    if record.value is not None and b'"id"' in record.value:
-        return record.value
-    return encode_command(request)

@@ -53,16 +53,15 @@ class Waiters:
         self._waiting: dict[str, dict[str, Waiter]] = {}
 
     def add(self, request: Request) -> Waiter | None:
-        """Keep a caller; a repeated command id takes its place again. None where there is no room."""
+        """Keep a caller; one who asks again under the same id keeps its place and its time. None for no room."""
         waiting = self._waiting.setdefault(request.tenant, {})
         if request.id not in waiting and len(waiting) >= self._per_tenant_max:
             return None
-        replaced = waiting.pop(request.id, None)
-        waiter = Waiter(request)
-        if replaced is not None:
-            waiter.event = replaced.event
-            _disarm(replaced)
-        waiting[request.id] = waiter
+        kept = waiting.get(request.id)
+        if kept is not None:
+            kept.request = request
+            return kept
+        waiter = waiting[request.id] = Waiter(request)
         waiter.timer = asyncio.get_running_loop().call_later(_patience_s(request), self._expire, waiter)
         return waiter
 

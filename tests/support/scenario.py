@@ -41,7 +41,7 @@ def following(
     """The event with ``payload`` that continues the sequence and the chain of ``state``."""
     sequence = state.sequence + 1
     link = blake2b(f"{state.hash}{state.tenant}{sequence}{claim}{payload!r}".encode(), digest_size=16).hexdigest()
-    return Event(state.tenant, payload, sequence, at, claim, causation, command_offset, state.hash, link)
+    return Event(state.tenant, payload, sequence, at, claim, causation, command_offset, None, state.hash, link)
 
 
 def cause_of(asked: Command | Report, offset: int) -> tuple[str, int | None]:

@@ -91,11 +91,11 @@ def put(settings: Settings, tenant: str, postgres: PostgresServer, database: str
 
 async def sessions(postgres: PostgresServer, database: str) -> list[str]:
     """The names of our connections to a tenant's database, which hold the claim."""
-    rows = await _rows(
-        postgres,
-        "select application_name from pg_stat_activity where datname = $1 and application_name like 'realtime_connect:%'",
-        database,
+    question = (
+        "select application_name from pg_stat_activity "
+        "where datname = $1 and application_name like 'realtime_connect:%'"
     )
+    rows = await _rows(postgres, question, database)
     return [row["application_name"] for row in rows]
 
 

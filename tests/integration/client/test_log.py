@@ -34,7 +34,7 @@ async def lived(settings: Settings, worker: object, tenant: str) -> str:
 
 def tamper(settings: Settings, tenant: str, value: bytes) -> tuple[str, int, int]:
     """Put bytes on the log by hand, under a tenant's key; gives their place."""
-    places: list[tuple[str, int, int]] = []
+    places: list[tuple[str | None, int | None, int | None]] = []
     client = producer(settings)
     client.produce(
         Topics(settings).events,
@@ -43,7 +43,11 @@ def tamper(settings: Settings, tenant: str, value: bytes) -> tuple[str, int, int
         on_delivery=lambda _error, message: places.append((message.topic(), message.partition(), message.offset())),
     )
     assert client.flush(FLUSH_TIMEOUT_S) == 0
-    return places[0]
+    topic, partition, offset = places[0]
+    assert topic is not None
+    assert partition is not None
+    assert offset is not None
+    return topic, partition, offset
 
 
 async def test_a_timeline_and_replays_tell_what_happened(settings: Settings, lived: str) -> None:

@@ -215,3 +215,14 @@ def test_each_finding_says_what_was_found_and_what_was_due(log: MemoryLog) -> No
     gap, chain = audit(log).findings
     assert gap.message == f"sequence 3 of tenant {TENANT!r} where 2 was due"
     assert lost.hash in chain.message
+
+
+def test_forged_events_that_follow_one_another_do_not_lead_the_audit_away_from_the_true_chain(log: MemoryLog) -> None:
+    elsewhere = log.state(TENANT)._replace(hash="0" * 2 * HASH_BYTES)
+    first, body = log.encode(TENANT, CHECKED, state=elsewhere)
+    smuggle(log, body)
+    log.append(TENANT, CHECKED)
+    _, second = log.encode(TENANT, PROVISIONED, state=elsewhere._replace(sequence=2, hash=first.hash))
+    smuggle(log, second)
+    log.append(TENANT, PROVISIONED)
+    assert found(log) == [(TOPIC, 0, 2, "chain_broken"), (TOPIC, 0, 4, "chain_broken")]

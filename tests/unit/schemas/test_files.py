@@ -8,8 +8,8 @@ from jsonschema import Draft202012Validator
 
 from streams.settings import Settings
 from streams.topics import declarations
-from streams.wire.asyncapi import document, yaml
-from streams.wire.schemas import files, generate, schemas
+from streams.contract.asyncapi import document, yaml
+from streams.contract.schemas import files, generate, schemas
 
 CHECKED_IN = Path(__file__).parents[3] / "schemas"
 

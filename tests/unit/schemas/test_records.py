@@ -33,9 +33,9 @@ from statemachine.machines import DatabaseHealth, Lifecycle
 from statemachine.state import Pause, Stop, StopReason
 from streams.wire.command import ReplyTo, Request, Unreadable, decode_command, encode_command
 from streams.wire.event import Origin, encode_claim, encode_event, source_of
-from streams.wire.models import ReplyModel, schema_of
+from streams.contract.models import ReplyModel, schema_of
 from streams.wire.reply import Owner, Position, Reply, ReplyError, encode_reply, status_of
-from streams.wire.schemas import schemas
+from streams.contract.schemas import schemas
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
 BYTES_MAX = 1_000_000
@@ -86,8 +86,8 @@ def test_events_as_they_are_written_fit_their_schema(
     _, body = encode_event(TenantState("t1", hash=previous), payload, NOW, origin)
     record = json.loads(body)
     Draft202012Validator(SCHEMAS["event.json"], format_checker=CHECKER).validate(record)
-    assert record["dataschema"] == schema_of(payload.type) == SCHEMAS[f"events/{payload.type}.json"]["$id"]
-    assert fits(f"events/{payload.type}.json", record["data"])
+    assert record["dataschema"] == schema_of(payload.type) == SCHEMAS[f"event.{payload.type}.json"]["$id"]
+    assert fits(f"event.{payload.type}.json", record["data"])
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_an_event_without_one_of_its_members_does_not_fit(member: str) -> None:
 def test_claims_as_they_are_written_fit_their_schema() -> None:
     record = json.loads(encode_claim(Claimed("w1", 3, 1), source=source_of("local", 3), time=NOW))
     assert fits("event.json", record)
-    assert fits("events/connect.claimed.json", record["data"])
+    assert fits("event.connect.claimed.json", record["data"])
 
 
 READY = TenantState("t1", Lifecycle.READY, DatabaseHealth.RECOVERING, sequence=4, since=NOW, recovery_until=NOW)

@@ -8,7 +8,7 @@ import pytest
 
 from statemachine import PartitionState, TenantState
 from statemachine.errors import IllegalEvent
-from statemachine.events import Claimed, Event, TenantEventData
+from statemachine.events import Claimed, CommandPlace, Event, TenantEventData
 from statemachine.machines import Lifecycle
 from statemachine.partition import NOTHING_FOLDED, Claim, Verdict
 from tests.support.scenario import following
@@ -232,3 +232,24 @@ def test_the_folded_offset_never_goes_back() -> None:
     partition.advance(4)
     partition.advance(2)
     assert partition.folded == 4
+
+
+def test_a_command_that_was_forwarded_twice_is_recognised_by_where_it_came_from() -> None:
+    partition = _partition(Claimed("w1", 1))
+    origin = CommandPlace(partition=3, offset=40)
+    partition.fold(1, _next(partition, REQUESTED, command_offset=8)._replace(origin=origin))
+    assert partition.is_decided(9, origin)
+    assert partition.is_decided(9, CommandPlace(partition=3, offset=39))
+    assert not partition.is_decided(9, CommandPlace(partition=3, offset=41))
+    assert not partition.is_decided(9, CommandPlace(partition=2, offset=40))
+    assert not partition.is_decided(9, None)
+
+
+def test_a_second_event_of_a_command_that_was_forwarded_twice_is_illegal() -> None:
+    partition = _partition(Claimed("w1", 1))
+    origin = CommandPlace(partition=3, offset=40)
+    partition.fold(1, _next(partition, REQUESTED, command_offset=8)._replace(origin=origin))
+    before = _seen(partition)
+    with pytest.raises(IllegalEvent, match="second event"):
+        partition.fold(2, _next(partition, CHECKED, command_offset=9)._replace(origin=origin))
+    assert _seen(partition) == before

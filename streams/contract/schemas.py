@@ -16,8 +16,8 @@ from pydantic import Field, TypeAdapter
 
 from statemachine.events import EVENT_TYPES
 from streams.catalog.entry import CatalogEntry
-from streams.wire.asyncapi import document, yaml
-from streams.wire.models import COMMANDS, EVENTS, DeadLetterHeaders, ReplyModel, schema_of
+from streams.contract.asyncapi import document, yaml
+from streams.contract.models import COMMANDS, EVENTS, DeadLetterHeaders, ReplyModel, schema_of
 from streams.wire.users import UserReport
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -34,7 +34,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         "dead-letter-headers": TypeAdapter(DeadLetterHeaders),
     }
     files = {f"{name}.json": _schema(adapter, f"urn:tenant-connect:{name}:1") for name, adapter in whole.items()}
-    data = {f"events/{name}.json": _schema(TypeAdapter(kind), schema_of(name)) for name, kind in EVENT_TYPES.items()}
+    data = {f"event.{name}.json": _schema(TypeAdapter(kind), schema_of(name)) for name, kind in EVENT_TYPES.items()}
     return {**files, **data}
 
 

@@ -5,7 +5,6 @@ Hot paths read and write the same bytes with msgspec; tests hold both to each ot
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, create_model
@@ -50,7 +49,7 @@ class CommandEnvelope(Incoming):
     )
     tenant: str | None = Field(default=None, description="must equal the key when given")
     reply_to: ReplyAddress | None = Field(default=None, description="where the answer goes; nowhere when left out")
-    at: datetime | None = Field(default=None, description="when it was asked, RFC 3339")
+    at: AwareDatetime | None = Field(default=None, description="when it was asked, RFC 3339")
 
 
 class PositionModel(Outgoing):
@@ -138,6 +137,10 @@ class TenantEventEnvelope(EventEnvelope):
     claim: int = Field(ge=0, description="offset of the claim under which it was written")
     causationid: str = Field(description="id of the command, or timer:… or effect:…")
     commandoffset: Offset | None = Field(default=None, description="offset of the command that caused it")
+    originpartition: Offset | None = Field(
+        default=None, description="partition of that command on the topic it was forwarded from"
+    )
+    originoffset: Offset | None = Field(default=None, description="its offset there")
     previoushash: Digest | Literal[""] = Field(description="hash of the tenant's event before; empty for the first")
 
 
