@@ -7,14 +7,24 @@ and timers of the partition's owner and are not.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
 
 from statemachine.limits import CONNECT_TIMEOUT_MS, CONNECT_TIMEOUT_MS_MAX, TEXT_LENGTH_MAX
 from statemachine.state import StopReason
 
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time is out of range") from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Text = Annotated[str, Field(max_length=TEXT_LENGTH_MAX)]
 
 
@@ -79,7 +89,7 @@ class PauseTenant(Payload):
     type: ClassVar[str] = "pause"
     reason: Text = ""
     author: Text = ""
-    until: AwareDatetime | None = None
+    until: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)

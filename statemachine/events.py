@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, ClassVar, Final, NamedTuple
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from statemachine.state import StopReason
 
 Count = Annotated[int, Field(ge=0)]
+Moment = Annotated[datetime, Field(description="RFC 3339, in UTC")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class ConnectPaused:
     type: ClassVar[str] = "connect.paused"
     reason: str = ""
     author: str = ""
-    until: AwareDatetime | None = None
+    until: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class DatabaseLost:
     """A connection to the tenant's database broke; the recovery window opens."""
 
     type: ClassVar[str] = "database.lost"
-    recovery_until: AwareDatetime
+    recovery_until: Moment
     code: str | None = None
     message: str = ""
 

@@ -13,13 +13,13 @@ from rich.console import RenderableType
 
 from statemachine.commands import Wait
 from statemachine.limits import CONNECT_TIMEOUT_MS, CONNECT_TIMEOUT_MS_MAX
-from streams.cli.entryview import status_facts
 from streams.cli.explanation import explanation
 from streams.cli.guidance import example
 from streams.cli.invocation import Context, Invocation
 from streams.cli.moments import parse_moment
-from streams.cli.tables import facts
 from streams.client.client import ConnectClient
+from streams.terminal.tables import facts
+from streams.terminal.views import status_facts
 from streams.wire.reply import TenantStatus
 
 Ask = Callable[[ConnectClient], Awaitable[TenantStatus]]

@@ -8,7 +8,7 @@ from rich.text import Text
 from streams.cli.guidance import example
 from streams.cli.invocation import Context
 from streams.cli.parked import Parked, parked, produce_again
-from streams.cli.tables import table
+from streams.terminal.tables import table
 
 VALUE_CHARACTERS_SHOWN = 60
 """How much of a value a table shows."""

@@ -14,13 +14,13 @@ from rich.text import Text
 
 from streams.catalog.store import Catalog
 from streams.catalog.validation import public, validate
-from streams.cli.failure import terminate_on
 from streams.cli.guidance import example
 from streams.cli.invocation import Context, Invocation
-from streams.cli.tables import table
 from streams.devstack.status import PartStatus, StackStatus
 from streams.devstack.tenant_database import Superuser, create_tenant_database
 from streams.errors import InputInvalid
+from streams.terminal.signals import terminate_on
+from streams.terminal.tables import table
 
 group = App(
     name="dev",

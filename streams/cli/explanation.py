@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from streams.cli import tables
+from streams.terminal import tables
 from streams.wire.reply import TenantStatus
 
 

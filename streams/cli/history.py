@@ -9,7 +9,13 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 from rich.text import Text
 
-from streams.cli.entryview import (
+from streams.cli.guidance import example
+from streams.cli.invocation import Context, Invocation
+from streams.cli.moments import parse_start, parse_until
+from streams.client.client import ConnectClient
+from streams.history import History
+from streams.terminal.tables import table
+from streams.terminal.views import (
     STATUS_COLUMNS,
     TIMELINE_COLUMNS,
     entry_line,
@@ -17,12 +23,6 @@ from streams.cli.entryview import (
     status_row,
     timeline_row,
 )
-from streams.cli.guidance import example
-from streams.cli.invocation import Context, Invocation
-from streams.cli.moments import parse_start, parse_until
-from streams.cli.tables import table
-from streams.client.client import ConnectClient
-from streams.history import History
 from streams.wire.reply import status_of
 
 

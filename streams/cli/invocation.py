@@ -8,10 +8,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from streams.cli.output import Output
 from streams.devstack.stack import Stack
 from streams.devstack.state import read_state
 from streams.settings import Settings
+from streams.terminal.output import Output
 
 
 class Invocation:

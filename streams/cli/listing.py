@@ -5,11 +5,11 @@ from __future__ import annotations
 from cyclopts import App
 from rich.text import Text
 
-from streams.cli.entryview import STATUS_COLUMNS, status_row
 from streams.cli.guidance import example
 from streams.cli.invocation import Context
-from streams.cli.tables import table
 from streams.history import History
+from streams.terminal.tables import table
+from streams.terminal.views import STATUS_COLUMNS, status_row
 from streams.wire.reply import Owner, status_of
 
 

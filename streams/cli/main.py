@@ -25,12 +25,13 @@ from streams.cli import (
     topics,
     worker,
 )
-from streams.cli.failure import INTERRUPTED, READER_GONE, SIGNAL_EXIT_BASE, Terminated, WrongUse, exit_code_of
+from streams.cli.failure import WrongUse, exit_code_of
 from streams.cli.flags import JSON, Taken, take
 from streams.cli.guidance import example
 from streams.cli.invocation import Invocation
 from streams.cli.logs import LogLevel, configure_logs
-from streams.cli.output import Output
+from streams.terminal.output import Output
+from streams.terminal.signals import INTERRUPTED, READER_GONE, SIGNAL_EXIT_BASE, Terminated
 
 PROGRAM: Final = "tenant-connect"
 

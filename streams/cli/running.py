@@ -10,9 +10,9 @@ from typing import Final
 
 import structlog
 
-from streams.cli.failure import SIGNAL_EXIT_BASE
 from streams.service.worker import Worker
 from streams.settings import Settings
+from streams.terminal.signals import SIGNAL_EXIT_BASE
 
 STOPPING_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 

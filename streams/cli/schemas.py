@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from pathlib import Path
 
 from cyclopts import App
 from rich.text import Text
 
-from streams.cli.failure import NothingToRun
 from streams.cli.guidance import example
 from streams.cli.invocation import Context
-
-GENERATOR = "streams.contract.schemas"
-"""The module whose ``generate(directory)`` writes the files and gives their paths."""
+from streams.contract.schemas import generate
 
 
 def add_to(app: App) -> None:
@@ -29,7 +24,5 @@ def schemas(*, directory: Path = Path("schemas"), invocation: Context) -> None:
         directory: where they go; what is there under the same names is replaced.
         invocation: its settings, and where it shows its answer.
     """
-    if importlib.util.find_spec(GENERATOR) is None:
-        raise NothingToRun(f"the module {GENERATOR} is not installed")
-    written = importlib.import_module(GENERATOR).generate(directory)
+    written = generate(directory)
     invocation.output.show(Text("\n".join(map(str, written))), [{"path": path} for path in written])

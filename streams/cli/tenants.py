@@ -15,7 +15,7 @@ from streams.catalog.validation import public
 from streams.cli.entries import read_entries
 from streams.cli.guidance import example
 from streams.cli.invocation import Context
-from streams.cli.tables import facts, table
+from streams.terminal.tables import facts, table
 
 group = App(
     name="tenants",

@@ -8,9 +8,9 @@ from rich.text import Text
 
 from streams.cli.guidance import example
 from streams.cli.invocation import Context
-from streams.cli.tables import table
 from streams.errors import TopicsDiffer
 from streams.kafka import administration
+from streams.terminal.tables import table
 from streams.topics import declarations
 
 group = App(

@@ -12,10 +12,10 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from streams.cli.entryview import entry_record, event_name
-from streams.cli.output import Output
-from streams.cli.wording import what_happened
 from streams.history import HistoryEntry
+from streams.terminal.output import Output
+from streams.terminal.views import entry_record, event_name
+from streams.terminal.wording import what_happened
 
 WIDTH_MAX: Final = 110
 """Columns of a story; longer lines are hard to read."""

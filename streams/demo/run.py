@@ -7,14 +7,14 @@ import signal
 from collections.abc import Mapping
 from typing import Final
 
-from streams.cli.failure import Terminated, terminate_on
-from streams.cli.output import Output
 from streams.client.client import ConnectClient
 from streams.demo.narrator import Narrator
 from streams.demo.story import Story, prepare
 from streams.demo.surroundings import Surroundings, surroundings
 from streams.demo.tidying import remove_topics
 from streams.settings import Settings
+from streams.terminal.output import Output
+from streams.terminal.signals import Terminated, terminate_on
 
 ENDING_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
 

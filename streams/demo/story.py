@@ -13,9 +13,6 @@ from rich.text import Text
 
 from streams.catalog.store import Catalog
 from streams.catalog.validation import validate
-from streams.cli.audit import report_for_people, report_records
-from streams.cli.entryview import STATUS_COLUMNS, TIMELINE_COLUMNS, entry_record, status_row, timeline_row
-from streams.cli.tables import table
 from streams.client.client import ConnectClient
 from streams.demo.evidence import Session, sessions
 from streams.demo.narrator import Narrator
@@ -29,6 +26,9 @@ from streams.history import History
 from streams.history.audit import verify
 from streams.kafka import administration
 from streams.kafka.partitioner import partition_of
+from streams.terminal.report import report_for_people, report_records
+from streams.terminal.tables import table
+from streams.terminal.views import STATUS_COLUMNS, TIMELINE_COLUMNS, entry_record, status_row, timeline_row
 from streams.wire.reply import TenantStatus, status_of
 
 TENANTS: Final = ("acorn", "birch", "cedar")

@@ -173,7 +173,7 @@ def decode_event(value: bytes | None, place: str) -> Claimed | Event:
         data = _DATA_DECODERS[record.type].decode(record.data)
     except KeyError as error:
         raise LogCorrupt(f"{place}: unknown event type {error}") from error
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise LogCorrupt(f"{place}: not an event: {error}") from error
     if isinstance(data, Claimed):
         return data

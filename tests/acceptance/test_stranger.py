@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from streams.cli.failure import INTERRUPTED
 from streams.demo.workers import installed_command
 from streams.devstack.postgres import PostgresServer
+from streams.terminal.signals import INTERRUPTED
 from tests.acceptance.command import COMMAND_SECONDS, RunningWorker, Shell
 from tests.acceptance.place import PARTITIONS, Place, held_sessions, make_tenant
 

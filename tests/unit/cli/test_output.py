@@ -10,8 +10,8 @@ import structlog
 
 from statemachine.errors import TenantNotFound
 from streams.cli.logs import LogLevel, configure_logs
-from streams.cli.output import Output
-from streams.cli.tables import table
+from streams.terminal.output import Output
+from streams.terminal.tables import table
 
 
 def output(*, as_json: bool) -> tuple[Output, io.StringIO, io.StringIO]:

@@ -17,7 +17,7 @@ from statemachine.state import StopReason, TenantState
 from streams.cli.explanation import explanation
 from streams.cli.failure import WrongUse
 from streams.cli.moments import parse_start, parse_until
-from streams.cli.wording import what_happened
+from streams.terminal.wording import what_happened
 from streams.wire.reply import Owner, status_of
 from tests.support.scenario import START, following, given
 

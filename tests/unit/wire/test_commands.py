@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from statemachine.commands import COMMAND_TYPES, Connect, PauseTenant
+from statemachine.events import CommandPlace
 from statemachine.limits import COMMAND_ID_LENGTH_MAX, TENANT_ID_LENGTH_MAX, TEXT_LENGTH_MAX
 from streams.wire.command import ReplyTo, Request, Unreadable, decode_command, encode_command
 from tests.unit.wire.values import requests
@@ -17,8 +18,8 @@ SIZE_MAX: Final = 100_000
 HERE: Final = ReplyTo("connect.replies", 2)
 
 
-def _read(value: bytes | None, key: bytes | None = b"t1") -> Request:
-    return decode_command(key, value, PLACE, value_bytes_max=SIZE_MAX)
+def _read(value: bytes | None, key: bytes | None = b"t1", *, forwarded: bool = False) -> Request:
+    return decode_command(key, value, PLACE, value_bytes_max=SIZE_MAX, forwarded=forwarded)
 
 
 def _command(**fields: Any) -> bytes:
@@ -36,7 +37,16 @@ def _refused(value: bytes | None, key: bytes | None = b"t1") -> Unreadable:
 
 @given(requests)
 def test_a_command_that_was_written_reads_the_same(request: Request) -> None:
-    assert _read(encode_command(request), request.tenant.encode()) == request
+    assert _read(encode_command(request), request.tenant.encode(), forwarded=True) == request
+
+
+def test_only_the_router_says_where_a_command_comes_from() -> None:
+    origin = CommandPlace(3, 14)
+    body = encode_command(Request("c1", "t1", Connect(), HERE, origin))
+    assert _read(body, forwarded=True).origin == origin
+    refused = _refused(body)
+    assert "origin" in str(refused)
+    assert (refused.id, refused.reply_to) == ("c1", HERE)
 
 
 @pytest.mark.parametrize("kind", COMMAND_TYPES)

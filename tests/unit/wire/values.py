@@ -22,6 +22,7 @@ from statemachine.commands import (
 )
 from statemachine.events import (
     Claimed,
+    CommandPlace,
     ConnectChecked,
     ConnectPaused,
     ConnectProvisioned,
@@ -40,11 +41,13 @@ from streams.wire.event import Origin, source_of
 
 OFFSET_MAX: Final = 2**63 - 1
 
-texts: SearchStrategy[str] = st.text(max_size=40) | st.text("\\\"{}:,hash\n\0\u2028é", max_size=40)
+texts: SearchStrategy[str] = st.text(max_size=40) | st.text('\\"{}:,hash\n\0\u2028é', max_size=40)
 words: SearchStrategy[str] = st.text(max_size=TEXT_LENGTH_MAX) | texts
 counts: SearchStrategy[int] = st.integers(0, 2**31)
 offsets: SearchStrategy[int] = st.integers(0, OFFSET_MAX)
-zones: SearchStrategy[timezone] = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+zones: SearchStrategy[timezone] = st.integers(-23 * 60, 23 * 60).map(
+    lambda minutes: timezone(timedelta(minutes=minutes))
+)
 times: SearchStrategy[datetime] = st.datetimes(timezones=zones | st.just(UTC))
 tenants: SearchStrategy[str] = st.text(min_size=1, max_size=TENANT_ID_LENGTH_MAX)
 ids: SearchStrategy[str] = st.text(min_size=1, max_size=COMMAND_ID_LENGTH_MAX)
@@ -64,8 +67,10 @@ payloads: SearchStrategy[TenantEventData] = st.one_of(
     st.builds(DatabaseRestored),
 )
 
+places: SearchStrategy[CommandPlace] = st.builds(CommandPlace, counts, offsets)
+
 origins: SearchStrategy[Origin] = st.builds(
-    Origin, st.just(source_of("local", 3)), offsets, texts, st.none() | offsets
+    Origin, st.just(source_of("local", 3)), offsets, texts, st.none() | offsets, st.none() | places
 )
 
 states: SearchStrategy[TenantState] = st.builds(
@@ -88,4 +93,6 @@ commands: SearchStrategy[Command] = st.one_of(
 
 addresses: SearchStrategy[ReplyTo] = st.builds(ReplyTo, texts, st.integers(0, 2**31))
 
-requests: SearchStrategy[Request] = st.builds(Request, ids, tenants, commands, st.none() | addresses)
+requests: SearchStrategy[Request] = st.builds(
+    Request, ids, tenants, commands, st.none() | addresses, st.none() | places
+)

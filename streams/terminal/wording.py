@@ -17,7 +17,7 @@ from statemachine.events import (
     Event,
     EventData,
 )
-from streams.cli.tables import moment
+from streams.terminal.tables import moment
 
 DASH: Final = "-"
 

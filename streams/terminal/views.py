@@ -10,9 +10,9 @@ import msgspec
 from rich.text import Text
 
 from statemachine.events import Claimed, Event
-from streams.cli import tables
-from streams.cli.wording import DASH, type_of, what_happened
 from streams.history import HistoryEntry
+from streams.terminal import tables
+from streams.terminal.wording import DASH, type_of, what_happened
 from streams.wire.reply import TenantStatus
 
 TIMELINE_COLUMNS: Final = ("sequence", "time", "event", "what", "claim", "caused by", "partition:offset")
