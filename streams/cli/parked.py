@@ -52,6 +52,11 @@ class Parked:
         text = self.letter.value[: 4 * characters_max].decode(errors="backslashreplace")
         return text if len(text) <= characters_max else text[:characters_max] + "…"
 
+    @property
+    def own_headers(self) -> list[tuple[str, str | bytes | None]]:
+        """The headers that the record had before it was put aside."""
+        return [(name, value) for name, value in self.letter.headers if name not in HEADERS]
+
     def record(self) -> dict[str, Any]:
         """The dead letter for programs."""
         return {
@@ -60,6 +65,10 @@ class Parked:
             "timestamp_ms": self.letter.timestamp_ms,
             "source": {"topic": self.topic, "partition": self.partition, "offset": self.offset},
             "error": {"code": self.code, "message": self.message},
+            "headers": [
+                {"name": name, "value": value.decode(errors="backslashreplace") if isinstance(value, bytes) else value}
+                for name, value in self.own_headers
+            ],
             "key": self.key_text,
             "value": self.value_text(VALUE_CHARACTERS_MAX),
             "value_bytes": None if self.letter.value is None else len(self.letter.value),
@@ -104,10 +113,9 @@ def _produce(settings: Settings, found: Parked) -> None:
         outcome.append(error)
 
     client = producer(settings)
-    headers: list[tuple[str, str | bytes | None]] = [
-        (name, value) for name, value in found.letter.headers if name not in HEADERS
-    ]
-    client.produce(found.topic, key=found.letter.key, value=found.letter.value, headers=headers, on_delivery=arrived)
+    client.produce(
+        found.topic, key=found.letter.key, value=found.letter.value, headers=found.own_headers, on_delivery=arrived
+    )
     client.flush(settings.delivery_timeout_ms / 1000)
     if not outcome:
         raise DeliveryFailed(f"{found.topic}: no acknowledgement within {settings.delivery_timeout_ms} ms")

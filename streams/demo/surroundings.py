@@ -26,6 +26,8 @@ from streams.settings.description import field_name, variable_name
 PARTITIONS: Final = 4
 """Partitions of the demonstration's topics: enough for two workers to share."""
 
+FILE_SETTINGS: Final = ("kafka_security_ca", "kafka_security_certificate", "kafka_security_key")
+
 HELD_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Progress = Callable[[str], None]
@@ -103,7 +105,14 @@ def _own_settings(given: Settings, kafka: str, directory: Path) -> dict[str, str
         "partitions": str(PARTITIONS),
         "encryption_keys": json.dumps({"demo": new_key()}),
         "data_dir": str(directory),
+        **_files(given),
     }
+
+
+def _files(given: Settings) -> dict[str, str]:
+    # Workers are started in another directory, where a relative path would lead elsewhere.
+    found = ((name, getattr(given, name)) for name in FILE_SETTINGS)
+    return {name: str(path.absolute()) for name, path in found if path is not None}
 
 
 def _variables(values: Mapping[str, str]) -> dict[str, str]:

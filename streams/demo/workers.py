@@ -51,6 +51,8 @@ class WorkerProcess:
                     *("--session-timeout-ms", str(SESSION_TIMEOUT_MS)),
                 ],
                 env=dict(environment),
+                # What a worker leaves where it was started goes with the rest.
+                cwd=directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

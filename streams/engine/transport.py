@@ -55,6 +55,7 @@ class RunConsumer(driver.Consumer):
         self._handed: dict[TP, int] = {}
         self._start: dict[TP, int] = {}
         self._asked_again: dict[TP, int] = {}
+        self._stepped: dict[TP, int] = {}
 
     def _new_consumer_thread(self) -> RunConsumerThread:
         return RunConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -93,7 +94,10 @@ class RunConsumer(driver.Consumer):
         if due is None or records[0].offset == due:
             return records
         fresh = [record for record in records if record.offset >= due]
-        if not fresh or fresh[0].offset == due or self._asked_again.get(tp) == due:
+        if not fresh or fresh[0].offset == due:
+            return fresh
+        if self._asked_again.get(tp) == due:
+            self._stepped[tp] = fresh[0].offset
             return fresh
         self._asked_again[tp] = due
         await self._seek(tp, due)
@@ -101,6 +105,8 @@ class RunConsumer(driver.Consumer):
 
     def _due(self, tp: TP) -> int | None:
         """The offset that is to be handed over next, None where reading may start anywhere."""
+        if tp in self._stepped:
+            return self._stepped[tp]
         handed = self._handed.get(tp)
         return self._start.get(tp) if handed is None else handed + 1
 
@@ -108,6 +114,7 @@ class RunConsumer(driver.Consumer):
         last = records[-1]
         run: Any = Run(tp.topic, tp.partition, records, self._handed.get(tp))
         self._handed[tp] = last.offset
+        self._stepped.pop(tp, None)
         return ConsumerMessage(
             tp.topic,
             tp.partition,
@@ -161,6 +168,7 @@ class RunConsumer(driver.Consumer):
             self._handed.pop(tp, None)
             self._start.pop(tp, None)
             self._asked_again.pop(tp, None)
+            self._stepped.pop(tp, None)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Forget what was done on partitions that are given back; it is committed by then."""

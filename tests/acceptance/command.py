@@ -72,7 +72,11 @@ class RunningWorker:
         self.log_path = log_path
         with log_path.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - the installed command
-                [*installed_command(), "worker", *arguments], env=dict(shell.environment), stdout=log, stderr=log
+                [*installed_command(), "worker", *arguments],
+                env=dict(shell.environment),
+                cwd=log_path.parent,
+                stdout=log,
+                stderr=log,
             )
 
     def __enter__(self) -> Self:

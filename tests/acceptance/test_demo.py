@@ -16,6 +16,7 @@ ANSWER_SECONDS = 20.0
 
 
 def test_the_demonstration_ends_well_and_leaves_nothing_behind(kafka: KafkaServer, tmp_path: Path) -> None:
+    before = set(Path.cwd().iterdir())
     shell = Shell(kafka=kafka.bootstrap, data_dir=str(tmp_path / "data"), topic_prefix="shown")
     result = shell.run("demo", "--json")
     assert result.code == 0, result.out[-2000:] + result.err
@@ -23,5 +24,6 @@ def test_the_demonstration_ends_well_and_leaves_nothing_behind(kafka: KafkaServe
     assert told["summary"]["summary"][0]["audit of the log"] == "sound"
     assert told["audit"]["audit"][-1]["clean"] is True
     assert not (tmp_path / "data").exists()
+    assert not {path.name for path in set(Path.cwd().iterdir()) - before if "shown" in path.name}
     topics = AdminClient({"bootstrap.servers": kafka.bootstrap}).list_topics(timeout=ANSWER_SECONDS).topics
     assert [topic for topic in topics if topic.startswith("shown")] == []

@@ -109,9 +109,8 @@ async def test_a_hole_that_is_filled_when_asked_for_leaves_nothing_out(consumer:
 
 
 async def test_each_hole_is_asked_for(consumer: Unconnected) -> None:
-    for first in (0, 2, 4):
-        await _hand_over(consumer, p0=range(first, first + 1))
-        await _hand_over(consumer, p0=range(first, first + 1))
+    for offset in (0, 2, 2, 4, 4):
+        await _hand_over(consumer, p0=range(offset, offset + 1))
     assert consumer.sought == [(HERE, 1), (HERE, 3)]
 
 

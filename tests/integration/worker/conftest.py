@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+
+from streams.catalog.crypto import new_key
+from streams.catalog.store import Catalog
+from streams.catalog.validation import validate
+from streams.devstack.kafka.server import KafkaServer
+from streams.devstack.postgres import PostgresServer
+from streams.kafka.administration import apply
+from streams.settings import Settings
+from tests.integration.worker.processes import Processes
+from tests.integration.worker.scene import Scene, TenantDatabase
+
+
+@pytest.fixture
+def settings(kafka: KafkaServer) -> Settings:
+    """Topics that no other test has, and times as short as a broker allows."""
+    settings = Settings.model_validate(
+        {
+            "kafka": kafka.bootstrap,
+            "topic_prefix": f"worker-{secrets.token_hex(4)}",
+            "partitions": 4,
+            "encryption_keys": {"k1": new_key()},
+            "session_timeout_ms": 6_000,
+            "heartbeat_interval_ms": 200,
+            "database_backoff_min_ms": 100,
+            "database_backoff_max_ms": 500,
+        }
+    )
+    apply(settings)
+    return settings
+
+
+@pytest.fixture
+def scene(settings: Settings) -> Scene:
+    return Scene(settings)
+
+
+@pytest.fixture
+def processes(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Processes]:
+    """Workers in processes of their own; whatever a test leaves running is killed."""
+    processes = Processes(settings, tmp_path_factory.mktemp("workers"))
+    yield processes
+    processes.kill_all()
+
+
+@pytest.fixture
+async def database(settings: Settings, postgres: PostgresServer) -> AsyncIterator[TenantDatabase]:
+    """The database of tenant ``t1``, which is in the catalog."""
+    name = f"tenant_{uuid.uuid4().hex}"
+    administrator = await postgres.superuser_connection()
+    await administrator.execute(f"create database {name}")
+    login = {"user": postgres.user, "password": postgres.password, "tls": "disable"}
+    place = {"host": postgres.host, "port": postgres.port, "name": name}
+    Catalog(settings).put(validate({"tenant": "t1", "region": "local", "database": {**place, **login}}))
+    yield TenantDatabase(administrator, name)
+    await administrator.execute(f"drop database {name} with (force)")
+    await administrator.close()

@@ -1,0 +1,214 @@
+"""Workers that end, freeze and come back: one owner counts, and no command is lost or acted on twice."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+
+import pytest
+
+from statemachine.commands import PauseTenant, ResumeTenant
+from statemachine.events import Claimed
+from streams.client import ConnectClient
+from streams.kafka.partitioner import partition_of
+from tests.integration.worker.processes import Processes, WorkerProcess
+from tests.integration.worker.scene import DEADLINE_S, Scene, TenantDatabase, until
+
+pytestmark = pytest.mark.kafka
+
+TENANTS = tuple(f"t{number}" for number in range(24))
+PARTITIONS = [0, 1, 2, 3]
+
+
+class Load:
+    """Callers who pause and resume tenants, one command after another each, for as long as it runs.
+
+    Attributes:
+        asked: the commands that were asked for, and their tenants.
+        answered: the commands that were answered with OK.
+    """
+
+    def __init__(self, client: ConnectClient) -> None:
+        self.asked: dict[str, str] = {}
+        self.answered: set[str] = set()
+        self._client = client
+        self._stopping = False
+
+    async def call(self, tenant: str) -> None:
+        for number in count():
+            if self._stopping:
+                return
+            name = f"{tenant}-{number}"
+            self.asked[name] = tenant
+            command = ResumeTenant() if number % 2 else PauseTenant()
+            reply = await self._client.send(tenant, command, timeout_s=DEADLINE_S, command_id=name)
+            assert reply.outcome == "ok"
+            self.answered.add(name)
+
+    async def more(self, each: int = 2) -> None:
+        """Return when every caller has been answered that many times more."""
+        before = Counter(self.asked[name] for name in self.answered)
+        await until(
+            lambda: all(
+                answers >= before[tenant] + each
+                for tenant, answers in (
+                    (tenant, sum(self.asked[name] == tenant for name in self.answered)) for tenant in TENANTS
+                )
+            )
+        )
+
+    def stop(self) -> None:
+        self._stopping = True
+
+
+@asynccontextmanager
+async def _load(scene: Scene) -> AsyncIterator[Load]:
+    async with ConnectClient(scene.settings) as client, asyncio.TaskGroup() as callers:
+        load = Load(client)
+        for tenant in TENANTS:
+            callers.create_task(load.call(tenant))
+        try:
+            yield load
+        finally:
+            load.stop()
+
+
+async def _owning(*workers: WorkerProcess) -> None:
+    """Return when the workers own all partitions between them."""
+    await until(lambda: sorted(number for worker in workers for number in worker.partitions) == PARTITIONS)
+
+
+def _judge(scene: Scene, load: Load) -> None:
+    """Every command that was asked for led to one event that counts, in the caller's order."""
+    assert load.answered == load.asked.keys()
+    scene.audit()
+    causes = [entry.event.causation for entry in scene.entries() if entry.counts and not _is_claim(entry.event)]
+    assert Counter(causes) == Counter(load.asked.keys())
+    for tenant in TENANTS:
+        numbers = [int(event.causation.rpartition("-")[2]) for event in scene.timeline(tenant)]
+        assert numbers == list(range(len(numbers)))
+
+
+def _is_claim(event: object) -> bool:
+    return isinstance(event, Claimed)
+
+
+def _claims(scene: Scene) -> dict[int, list[tuple[int, str]]]:
+    """Offset and worker of the claims that count, by partition."""
+    found: dict[int, list[tuple[int, str]]] = {number: [] for number in PARTITIONS}
+    for entry in scene.entries():
+        if entry.counts and isinstance(entry.event, Claimed):
+            found[entry.partition].append((entry.offset, entry.event.worker))
+    return found
+
+
+def _no_answer_of_a_deposed_owner(scene: Scene) -> None:
+    """Each reply knows the log up to a place before the claim that followed its own."""
+    claims = {number: [offset for offset, _ in made] for number, made in _claims(scene).items()}
+    for replies in scene.replies().values():
+        for reply in replies:
+            assert reply.tenant is not None
+            assert reply.position is not None
+            assert reply.claim is not None
+            made = claims[partition_of(reply.tenant, len(PARTITIONS))]
+            assert reply.claim in made
+            following = [offset for offset in made if offset > reply.claim]
+            assert not following or reply.position.offset < following[0]
+
+
+async def test_a_killed_worker_is_relieved_and_nothing_is_lost_or_done_twice(
+    scene: Scene, processes: Processes
+) -> None:
+    first = processes.start("w1")
+    await _owning(first)
+    second = processes.start("w2")
+    await _owning(first, second)
+    async with _load(scene) as load:
+        await load.more()
+        before = _claims(scene)
+        theirs = first.partitions
+        assert theirs
+        first.kill()
+        await until(lambda: second.partitions == PARTITIONS)
+        await load.more()
+    _judge(scene, load)
+    _no_answer_of_a_deposed_owner(scene)
+    after = _claims(scene)
+    for number in theirs:
+        assert after[number][-1][1] == "w2"
+        assert after[number][-1][0] > before[number][-1][0]
+
+
+async def test_a_frozen_worker_that_wakes_up_deposed_writes_nothing_that_counts(
+    scene: Scene, processes: Processes
+) -> None:
+    first = processes.start("w1")
+    await _owning(first)
+    async with _load(scene) as load:
+        await load.more()
+        first.signal(signal.SIGSTOP)
+        second = processes.start("w2")
+        await until(lambda: second.partitions == PARTITIONS)
+        relieved = {number: made[-1][0] for number, made in _claims(scene).items()}
+        await load.more()
+        asked_before = set(load.asked)
+        first.signal(signal.SIGCONT)
+        await until(lambda: first.exit_code is not None or _has_come_back(scene, relieved))
+        await load.more(4)
+    _judge(scene, load)
+    _no_answer_of_a_deposed_owner(scene)
+    for entry in scene.entries():
+        if entry.offset > relieved[entry.partition] and not isinstance(entry.event, Claimed):
+            assert entry.counts == (entry.event.claim >= relieved[entry.partition])
+    for name, replies in scene.replies().items():
+        if name not in asked_before:
+            number = partition_of(load.asked[name], len(PARTITIONS))
+            assert all((reply.claim or -1) >= relieved[number] for reply in replies)
+
+
+def _has_come_back(scene: Scene, relieved: dict[int, int]) -> bool:
+    """Whether the worker that was frozen holds partitions again."""
+    return any(offset > relieved[number] for number, made in _claims(scene).items() for offset, _ in made)
+
+
+async def test_a_worker_that_is_asked_to_stop_under_load_loses_nothing(scene: Scene, processes: Processes) -> None:
+    first = processes.start("w1")
+    await _owning(first)
+    second = processes.start("w2")
+    await _owning(first, second)
+    async with _load(scene) as load:
+        await load.more()
+        first.signal(signal.SIGTERM)
+        await until(lambda: first.exit_code is not None)
+        assert first.exit_code == 0
+        await until(lambda: second.partitions == PARTITIONS)
+        await load.more()
+    _judge(scene, load)
+    _no_answer_of_a_deposed_owner(scene)
+
+
+@pytest.mark.postgres
+async def test_the_sessions_of_a_killed_owner_are_taken_over_and_a_tenant_stays_ready(
+    scene: Scene, processes: Processes, database: TenantDatabase
+) -> None:
+    first = processes.start("w1")
+    await _owning(first)
+    async with ConnectClient(scene.settings) as client:
+        await client.connect("t1")
+        before = await database.sessions()
+        first.signal(signal.SIGSTOP)
+        second = processes.start("w2")
+        await until(lambda: second.partitions == PARTITIONS)
+
+        async def relieved() -> bool:
+            sessions = await database.sessions()
+            return len(sessions) == len(before) and not sessions & before
+
+        await until(relieved)
+        assert (await client.status("t1")).lifecycle == "ready"
+        first.kill()
+    assert scene.events("t1") == ["connect.requested", "connect.checked", "connect.provisioned"]
