@@ -10,12 +10,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, ClassVar, Final, NamedTuple
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from statemachine.state import StopReason
 
 Count = Annotated[int, Field(ge=0)]
-Moment = Annotated[datetime, Field(description="RFC 3339, in UTC")]
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("a time needs its zone")
+    return moment
+
+
+Moment = Annotated[datetime, AfterValidator(_aware), Field(description="RFC 3339, in UTC")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,16 +19,11 @@ from statemachine.events import (
     Event,
 )
 from statemachine.limits import COMMAND_IDS_KEPT_MAX
-from statemachine.machines import DatabaseHealth, Lifecycle, Occupancy, Replication
+from statemachine.machines import Lifecycle
 from statemachine.state import EventName, Pause, Stop, StopReason, TenantState
 from statemachine.table import moves
 
-_STATES: Final[dict[str, type[Lifecycle | DatabaseHealth | Replication | Occupancy]]] = {
-    "lifecycle": Lifecycle,
-    "database": DatabaseHealth,
-    "replication": Replication,
-    "occupancy": Occupancy,
-}
+_INDEX: Final = {name: index for index, name in enumerate(TenantState._fields)}
 
 
 def fold(state: TenantState, event: Event) -> TenantState:
@@ -45,16 +40,24 @@ def fold(state: TenantState, event: Event) -> TenantState:
             f"{event.data.type} of tenant {event.tenant!r}, sequence {event.sequence}, is not permitted while it is "
             f"{state.lifecycle.value}, database {state.database.value}"
         )
-    changes: dict[str, Any] = {machine: _STATES[machine](value) for machine, value in moved.items()}
-    if changes.get("lifecycle", state.lifecycle) is not state.lifecycle:
+    changes = _CHANGES[type(event.data)](state, event.data)
+    changes.update(moved, sequence=event.sequence, hash=event.hash)
+    if moved.get("lifecycle", state.lifecycle) is not state.lifecycle:
         changes["since"] = event.time
         changes["since_event"] = EventName(event.sequence, event.claim)
     if event.command_offset is not None:
         changes["command_ids"] = (*state.command_ids, event.causation)[-COMMAND_IDS_KEPT_MAX:]
-    changes.update(_CHANGES[type(event.data)](state, event.data))
     if event.data.type in _REMEMBERED:
         changes[_REMEMBERED[event.data.type]] = EventName(event.sequence, event.claim)
-    return state._replace(sequence=event.sequence, hash=event.hash, **changes)
+    return _changed(state, changes)
+
+
+def _changed(state: TenantState, changes: dict[str, Any]) -> TenantState:
+    """The state with some fields changed: `_replace` in half the time."""
+    values: list[Any] = list(state)
+    for name, value in changes.items():
+        values[_INDEX[name]] = value
+    return TenantState._make(values)
 
 
 def _check_place(state: TenantState, event: Event) -> None:

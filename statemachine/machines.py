@@ -126,6 +126,14 @@ OCCUPANCY: Final = _machine(
     [_row("connect.stopped", ("unknown", "used", "idle"), "unknown")],
 )
 
+STATES: Final[dict[str, type[StrEnum]]] = {
+    "lifecycle": Lifecycle,
+    "database": DatabaseHealth,
+    "replication": Replication,
+    "occupancy": Occupancy,
+}
+"""The states of each machine; a tenant's state holds them in this order, one after the other."""
+
 MACHINES: Final[dict[str, Machine]] = {
     "lifecycle": LIFECYCLE,
     "database": DATABASE,

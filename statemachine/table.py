@@ -7,11 +7,13 @@ state and trigger, the illegal ones included, and shows that table and machines 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, NamedTuple
+from enum import StrEnum
+from itertools import product
+from typing import Any, Final, NamedTuple
 
 from transitions import Machine
 
-from statemachine.machines import MACHINES
+from statemachine.machines import MACHINES, STATES
 from statemachine.state import TenantState
 
 
@@ -74,15 +76,43 @@ TABLE: Final[Mapping[str, tuple[Column, ...]]] = _compile(MACHINES)
 """Event type → what it does to each machine that names it."""
 
 
-def moves(state: TenantState, trigger: str) -> dict[str, str] | None:
-    """The machines' states after ``trigger``, or None where the trigger is not permitted."""
-    moved: dict[str, str] = {}
-    columns = TABLE.get(trigger)
-    if columns is None:
+class Move(NamedTuple):
+    """What one trigger does to a tenant in one state of all four machines.
+
+    Attributes:
+        guards: what must hold.
+        destinations: machine → its state afterwards, for the machines that name the trigger.
+    """
+
+    guards: tuple[Callable[[TenantState], bool], ...]
+    destinations: Mapping[str, StrEnum]
+
+
+def _move(trigger: str, states: Mapping[str, StrEnum]) -> Move | None:
+    steps = {machine: steps.get(states[machine]) for machine, steps in TABLE[trigger]}
+    permitted = {machine: step for machine, step in steps.items() if step is not None}
+    if len(permitted) < len(steps):
         return None
-    for machine, steps in columns:
-        step = steps.get(getattr(state, machine))
-        if step is None or not all(GUARDS[guard](state) for guard in step.guards):
-            return None
-        moved[machine] = step.destination
-    return moved
+    guards = tuple(GUARDS[guard] for step in permitted.values() for guard in step.guards)
+    return Move(guards, {machine: STATES[machine](step.destination) for machine, step in permitted.items()})
+
+
+def _moves() -> dict[tuple[str, tuple[StrEnum, ...]], Move]:
+    combinations = [dict(zip(STATES, states, strict=True)) for states in product(*STATES.values())]
+    found = {(trigger, tuple(states.values())): _move(trigger, states) for trigger in TABLE for states in combinations}
+    return {place: move for place, move in found.items() if move is not None}
+
+
+_MOVES: Final[Mapping[tuple[str, tuple[Any, ...]], Move]] = _moves()
+"""Event type and states of the four machines, in their order → the move; what is not here is not permitted."""
+
+_FIRST: Final = TenantState._fields.index(next(iter(STATES)))
+_LAST: Final = _FIRST + len(STATES)
+
+
+def moves(state: TenantState, trigger: str) -> Mapping[str, StrEnum] | None:
+    """The machines' states after ``trigger``, or None where the trigger is not permitted."""
+    move = _MOVES.get((trigger, state[_FIRST:_LAST]))
+    if move is None or not all(guard(state) for guard in move.guards):
+        return None
+    return move.destinations

@@ -7,6 +7,7 @@ must not miss what was acknowledged before, it asks where the partition ends and
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
@@ -17,6 +18,8 @@ from streams.catalog.record import CatalogSummary, summary
 from streams.errors import CatalogUnreadable, KafkaUnreachable, RuntimeFailure
 from streams.kafka.partitioner import partition_of
 from streams.log.ends import Ends
+
+_LOGGER: Final = logging.getLogger(__name__)
 
 POLL_INTERVAL_S: Final = 0.1
 """How long the reading thread waits for a record before it looks whether it should stop."""
@@ -50,7 +53,7 @@ class CatalogView:
         ends: Ends,
         failed: Callable[[Exception], None],
     ) -> None:
-        self._consumer = Consumer({**configuration, "enable.partition.eof": True})
+        self._consumer = Consumer({**configuration, "enable.partition.eof": True}, logger=_LOGGER)
         self._topic = topic
         self._partitions = partitions
         self._ends = ends

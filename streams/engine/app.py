@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
 import faust
@@ -39,6 +40,7 @@ class Shape(NamedTuple):
         session_timeout_s: how long the group waits for a silent member.
         heartbeat_interval_s: how often a member shows that it lives.
         runs_in_flight_max: runs of a partition begun and not done.
+        data_dir: where Faust may keep files of its own.
     """
 
     group: str
@@ -51,6 +53,7 @@ class Shape(NamedTuple):
     session_timeout_s: float
     heartbeat_interval_s: float
     runs_in_flight_max: int
+    data_dir: Path
 
 
 class Engine:
@@ -110,6 +113,7 @@ class Engine:
             broker_heartbeat_interval=shape.heartbeat_interval_s,
             broker_commit_interval=1.0,
             consumer_auto_offset_reset="earliest",
+            datadir=shape.data_dir,
             store="memory://",
             stream_buffer_maxsize=RUNS_BUFFERED_MAX,
             stream_wait_empty=True,

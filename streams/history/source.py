@@ -5,6 +5,7 @@ Readers here belong to no consumer group, commit nothing and write nothing.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol
 
@@ -15,6 +16,8 @@ from streams.kafka.clients import consumer_configuration, reachable
 from streams.log.reader import Record, Stretch, open_consumer, read, record_of, stretches
 from streams.settings import Settings
 from streams.topics import Topics
+
+_LOGGER: Final = logging.getLogger(__name__)
 
 RECORDS_PER_POLL_MAX: Final = 5_000
 """Records that one look at a live topic gives at most."""
@@ -107,7 +110,7 @@ class KafkaTail:
     """
 
     def __init__(self, configuration: dict[str, Any], topic: str, wanted: Sequence[Stretch]) -> None:
-        self._consumer = Consumer(configuration)
+        self._consumer = Consumer(configuration, logger=_LOGGER)
         self._consumer.assign([TopicPartition(topic, stretch.partition, stretch.first) for stretch in wanted])
 
     def poll(self) -> list[Record]:

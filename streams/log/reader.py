@@ -5,6 +5,7 @@ Readers here belong to no consumer group and commit nothing.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from typing import Any, Final, NamedTuple
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.errors import KafkaUnreachable, WaitExpired
+
+_LOGGER: Final = logging.getLogger(__name__)
 
 RECORDS_PER_READ_MAX: Final = 10_000
 """Records taken from librdkafka at once."""
@@ -71,7 +74,7 @@ class Stretch(NamedTuple):
 @contextmanager
 def open_consumer(configuration: dict[str, Any]) -> Iterator[Consumer]:
     """A consumer that is closed at the end; ``configuration`` are librdkafka properties."""
-    consumer = Consumer(configuration)
+    consumer = Consumer(configuration, logger=_LOGGER)
     try:
         yield consumer
     finally:

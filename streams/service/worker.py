@@ -209,6 +209,7 @@ class Worker:
             session_timeout_s=settings.session_timeout_ms / 1000,
             heartbeat_interval_s=settings.heartbeat_interval_ms / 1000,
             runs_in_flight_max=settings.runs_in_flight_max,
+            data_dir=settings.data_dir / "faust" / settings.worker_name,
         )
 
     def _create_registry(self) -> Registry:

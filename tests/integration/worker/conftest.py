@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -42,7 +42,7 @@ def scene(settings: Settings) -> Scene:
 
 
 @pytest.fixture
-def processes(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Processes]:
+def processes(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
     """Workers in processes of their own; whatever a test leaves running is killed."""
     processes = Processes(settings, tmp_path_factory.mktemp("workers"))
     yield processes

@@ -43,11 +43,8 @@ class WorkerProcess:
 
     def lines(self) -> list[dict[str, Any]]:
         """What it logged."""
-        found = []
-        for line in self._log.read_text(errors="replace").splitlines():
-            if line.startswith("{") and line.endswith("}"):
-                found.append(json.loads(line))
-        return found
+        written = self._log.read_text(errors="replace").splitlines()
+        return [json.loads(line) for line in written if line.startswith("{") and line.endswith("}")]
 
     def kill(self) -> None:
         """End it at once, frozen or not."""

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import TopicPartition
 
 from statemachine.events import Event
 from streams.history import History, HistoryEntry
 from streams.history.audit import AuditReport, verify
-from streams.kafka.clients import admin, consumer_configuration, producer
+from streams.kafka.clients import consumer_configuration, producer
 from streams.log.reader import Record, open_consumer, read, stretches
 from streams.service.worker import Worker
 from streams.settings import Settings
@@ -109,9 +109,8 @@ class Scene:
         """Make the group read ``topic`` from its beginning again; it must have no members."""
         places = [TopicPartition(topic, number, 0) for number in range(self.settings.partitions)]
         group = f"{self.settings.topic_prefix}.{self.settings.region}"
-        request = [ConsumerGroupTopicPartitions(group, places)]
-        for answer in admin(self.settings).alter_consumer_group_offsets(request).values():
-            answer.result(DEADLINE_S)
+        with open_consumer(consumer_configuration(self.settings, group)) as member:
+            member.commit(offsets=places, asynchronous=False)
 
 
 async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
-from statemachine.commands import Connect, PauseTenant, ResumeTenant, Status
+from statemachine.commands import Command, Connect, PauseTenant, ResumeTenant, Status
 from streams.client import ConnectClient
 from streams.kafka.partitioner import partition_of
 from streams.wire.command import ReplyTo, Request, encode_command
@@ -20,17 +22,16 @@ PAUSED_S = 2.0
 
 
 async def test_commands_that_are_read_again_are_answered_again_and_do_nothing_twice(scene: Scene) -> None:
-    asked = {"a": PauseTenant("one"), "b": ResumeTenant(), "c": PauseTenant("two"), "d": Status()}
+    asked: dict[str, Command] = {"a": PauseTenant("one"), "b": ResumeTenant(), "c": PauseTenant("two"), "d": Status()}
     async with scene.working(), ConnectClient(scene.settings) as client:
         for command_id, command in asked.items():
             reply = await client.send("t1", command, timeout_s=DEADLINE_S, command_id=command_id)
             assert reply.outcome == "ok"
     before = scene.timeline("t1")
-    for topic in (scene.topics.region_commands, scene.topics.commands):
-        times = {command_id: len(replies) for command_id, replies in scene.replies().items()}
+    for times, topic in enumerate((scene.topics.region_commands, scene.topics.commands), start=2):
         scene.rewind(topic)
         async with scene.working():
-            await until(lambda times=times: all(len(scene.replies()[name]) > times[name] for name in asked))
+            await until(partial(_answered, scene, asked, times))
     assert scene.timeline("t1") == before
     assert [event.data.type for event in before] == ["connect.paused", "connect.resumed", "connect.paused"]
     assert {reply.outcome for replies in scene.replies().values() for reply in replies} == {"ok"}
@@ -161,6 +162,12 @@ async def test_a_lost_database_comes_back_under_the_same_claim(scene: Scene, dat
     async with scene.working(), ConnectClient(scene.settings) as client:
         assert (await client.status("t1")).lifecycle == "ready"
     scene.audit()
+
+
+def _answered(scene: Scene, names: Iterable[str], times: int) -> bool:
+    """Whether each of the commands was answered that often."""
+    replies = scene.replies()
+    return all(len(replies[name]) == times for name in names)
 
 
 def _bad_records(scene: Scene) -> dict[str, tuple[bytes | None, bytes | None]]:

@@ -86,15 +86,13 @@ def _judge(scene: Scene, load: Load) -> None:
     """Every command that was asked for led to one event that counts, in the caller's order."""
     assert load.answered == load.asked.keys()
     scene.audit()
-    causes = [entry.event.causation for entry in scene.entries() if entry.counts and not _is_claim(entry.event)]
+    causes = [
+        entry.event.causation for entry in scene.entries() if entry.counts and not isinstance(entry.event, Claimed)
+    ]
     assert Counter(causes) == Counter(load.asked.keys())
     for tenant in TENANTS:
         numbers = [int(event.causation.rpartition("-")[2]) for event in scene.timeline(tenant)]
         assert numbers == list(range(len(numbers)))
-
-
-def _is_claim(event: object) -> bool:
-    return isinstance(event, Claimed)
 
 
 def _claims(scene: Scene) -> dict[int, list[tuple[int, str]]]:
