@@ -87,6 +87,7 @@ class Engine:
 
     async def start(self) -> None:
         """Join the group; returns when Faust's services run, before the first assignment."""
+        self._shape.data_dir.mkdir(parents=True, exist_ok=True)
         self._app.finalize()
         await self._app.start()
 
@@ -142,7 +143,7 @@ class Engine:
         run = cast(Run, event.value)
         tp, consumer = event.message.tp, self._consumer
         self._notice_generation(event.message.generation_id)
-        if self._broken or not await self._has_room(tp):
+        if self._broken or not await self._has_room(tp) or consumer.is_stale(run):
             event.ack()
             return
         if not self._continues(run, tp):
@@ -178,7 +179,7 @@ class Engine:
     async def _seek_back(self, tp: TP) -> None:
         taken = self._taken.get(tp)
         if taken is None:
-            await self._consumer.perform_seek()
+            await self._consumer.rewind(tp)
         else:
             await self._consumer.seek(tp, taken + 1)
 

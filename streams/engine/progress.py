@@ -31,7 +31,7 @@ class Progress:
         runs[last] = True
         while runs and runs[first := next(iter(runs))]:
             del runs[first]
-            self._done[place] = first + 1
+            self._done[place] = max(first + 1, self._done.get(place, 0))
 
     def running(self, place: Place) -> int:
         """Number of runs begun and not done, or done out of turn."""

@@ -9,6 +9,8 @@ that a stream skipped, and would carry a commit past work that was never done.
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final
 
@@ -18,10 +20,14 @@ from faust.types import TP, ConsumerMessage, Message
 from mode.utils.futures import notify
 
 from streams.engine.progress import Progress
+from streams.engine.reading import Reading
 from streams.worker.run import Run
 
 FETCH_WAIT_MS_MAX: Final = 100
 """How long a broker may hold a fetch back that has nothing: a partition that was just resumed waits no longer."""
+
+CLOSED_WAIT_S: Final = 0.02
+"""How long fetching rests, in seconds, while there is nothing that may be read."""
 
 RUN_RECORDS_MAX: Final = 1000
 """Records of a run, so that one partition cannot starve the others or the heartbeat."""
@@ -52,10 +58,9 @@ class RunConsumer(driver.Consumer):
         super().__init__(*args, **options)
         self.progress = Progress()
         self._thread: RunConsumerThread
-        self._handed: dict[TP, int] = {}
-        self._start: dict[TP, int] = {}
-        self._asked_again: dict[TP, int] = {}
-        self._stepped: dict[TP, int] = {}
+        self._readings: defaultdict[TP, Reading] = defaultdict(Reading)
+        self._inputs_open = False
+        self._inputs_sought = False
 
     def _new_consumer_thread(self) -> RunConsumerThread:
         return RunConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -65,56 +70,48 @@ class RunConsumer(driver.Consumer):
         fetched, _ = await self._wait_next_records(timeout)
         # Waiting may have lasted through a rebalance: what was fetched belongs to the generation there is now.
         generation = self.app.consumer_generation_id
-        if fetched is None or self.should_stop:
+        if fetched is None or self.should_stop or not self.flow_active:
             return
-        if not self.flow_active:
-            await self.perform_seek()
-            return
-        wanted = self._get_active_partitions() | self._buffered_partitions
+        wanted = self._readable(self._get_active_partitions() | self._buffered_partitions)
         aligned = {tp: await self._aligned(tp, records) for tp, records in fetched.items() if tp in wanted}
         for tp, records in _in_turn(aligned):
             if self._interrupted(generation):
                 return
-            if self._due(tp) not in (None, records[0].offset):
-                # The handler sought elsewhere while this fetch was being handed over.
-                continue
-            yield tp, self._message(tp, records)
+            # The handler may have sought elsewhere while this fetch was being handed over.
+            if self._readings[tp].due in (None, records[0].offset):
+                yield tp, self._message(tp, records)
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
+        wanted = self._readable(active_partitions or ())
+        if wanted:
+            return await super()._getmany(wanted, timeout)
+        await asyncio.sleep(CLOSED_WAIT_S)
+        return {}
+
+    def _readable(self, tps: Iterable[TP]) -> set[TP]:
+        """Inputs are read only from Faust's last seek of a recovery on: before, it throws away what is queued."""
+        return {tp for tp in tps if self._inputs_open or self._is_changelog_tp(tp)}
 
     def _interrupted(self, generation: int) -> bool:
         """A rebalance began: what is left of a fetch is another generation's."""
         return not self.flow_active or bool(self.app.consumer_generation_id != generation)
 
     async def _aligned(self, tp: TP, records: list[Any]) -> list[Any]:
-        """The records from the one that is due; where that is missing, it is asked for once more.
-
-        Records fetched before a seek can arrive after it. A hole that is still there when asked for again
-        is one of the topic's own: a transaction marker, or records that were deleted.
-        """
-        due = self._due(tp)
+        """The records from the one that is due; where that is missing, it is asked for once more."""
+        reading = self._readings[tp]
+        due = reading.due
         if due is None or records[0].offset == due:
             return records
         fresh = [record for record in records if record.offset >= due]
-        if not fresh or fresh[0].offset == due:
+        if not fresh or fresh[0].offset == due or reading.steps_over(fresh[0].offset):
             return fresh
-        if self._asked_again.get(tp) == due:
-            self._stepped[tp] = fresh[0].offset
-            return fresh
-        self._asked_again[tp] = due
         await self._seek(tp, due)
         return []
 
-    def _due(self, tp: TP) -> int | None:
-        """The offset that is to be handed over next, None where reading may start anywhere."""
-        if tp in self._stepped:
-            return self._stepped[tp]
-        handed = self._handed.get(tp)
-        return self._start.get(tp) if handed is None else handed + 1
-
     def _message(self, tp: TP, records: list[Any]) -> Message:
-        last = records[-1]
-        run: Any = Run(tp.topic, tp.partition, records, self._handed.get(tp))
-        self._handed[tp] = last.offset
-        self._stepped.pop(tp, None)
+        last, reading = records[-1], self._readings[tp]
+        run: Any = Run(tp.topic, tp.partition, records, reading.handed, reading.epoch)
+        reading.hand_over(last.offset)
         return ConsumerMessage(
             tp.topic,
             tp.partition,
@@ -129,6 +126,10 @@ class RunConsumer(driver.Consumer):
             generation_id=self.app.consumer_generation_id,
         )
 
+    def is_stale(self, run: Run) -> bool:
+        """Whether the partition was sought since the run was fetched: what it holds is read again."""
+        return run.epoch != self._readings[TP(run.topic, run.partition)].epoch
+
     def ack(self, message: Message) -> bool:
         """Faust is done with a message; that says nothing about its run."""
         message.acked = True
@@ -136,45 +137,52 @@ class RunConsumer(driver.Consumer):
         notify(self._waiting_for_ack)
         return True
 
+    def stop_flow(self) -> None:
+        """Hand nothing over; Faust begins a rebalance with this."""
+        super().stop_flow()
+        self._inputs_open = self._inputs_sought = False
+
+    def resume_flow(self) -> None:
+        """Go on handing over; Faust ends a rebalance with `perform_seek` and this."""
+        super().resume_flow()
+        self._inputs_open = self._inputs_sought
+
     async def perform_seek(self) -> None:
-        """Seek to what is committed."""
-        self._restart(tp for tp in self.assignment() if not self._is_changelog_tp(tp))
-        await super().perform_seek()
-        for tp, offset in self._read_offset.items():
-            if offset is not None and tp not in self._handed and not self._is_changelog_tp(tp):
-                self._start[tp] = offset
+        """Go back to what is committed on every input."""
+        await asyncio.gather(*(self.rewind(tp) for tp in self.assignment() if not self._is_changelog_tp(tp)))
+        self._inputs_sought = True
+
+    async def rewind(self, tp: TP) -> None:
+        """Go back to what is committed on one input, or to its beginning where nothing is."""
+        committed = await self._thread.committed(tp)
+        start = (await self.earliest_offsets(tp))[tp] if committed is None else committed
+        if committed is not None:
+            self._committed_offset[tp] = committed
+        await self.seek(tp, start)
 
     async def seek(self, partition: TP, offset: int) -> None:
         """Seek one partition."""
-        self._restart([partition])
-        self._start[partition] = offset
+        self._readings[partition].restart(offset)
         await super().seek(partition, offset)
 
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
         """Seek several partitions."""
-        self._restart(partitions)
-        self._start.update(partitions)
+        for tp, offset in partitions.items():
+            self._readings[tp].restart(offset)
         await super().seek_wait(partitions)
 
     async def prove_membership(self, tp: TP) -> bool:
         """Commit what is committed already: Kafka accepts that only from a member of the current generation."""
         committed = await self._thread.committed(tp)
-        if committed is None:
-            committed = (await self.earliest_offsets(tp))[tp]
-        return await self._commit({tp: committed})
-
-    def _restart(self, tps: Iterable[TP]) -> None:
-        for tp in tps:
-            self._handed.pop(tp, None)
-            self._start.pop(tp, None)
-            self._asked_again.pop(tp, None)
-            self._stepped.pop(tp, None)
+        start = (await self.earliest_offsets(tp))[tp] if committed is None else committed
+        return await self._commit({tp: start})
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Forget what was done on partitions that are given back; it is committed by then."""
         await super().on_partitions_revoked(revoked)
         self.progress.reset(revoked)
-        self._restart(revoked)
+        for tp in revoked:
+            self._readings[tp].restart(None)
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         for topic, partition in self.progress.places():

@@ -34,12 +34,14 @@ class Run(NamedTuple):
         partition: the partition.
         records: the records, at least one, in the order of their offsets.
         follows: last offset of the run that was handed over before, None for the first after a seek.
+        epoch: number of the seek after which it was fetched.
     """
 
     topic: str
     partition: int
     records: Sequence[Fetched]
     follows: int | None
+    epoch: int = 0
 
     @property
     def last(self) -> int:

@@ -50,6 +50,7 @@ async def consumer() -> AsyncIterator[Unconnected]:
         on_partitions_assigned=app._on_partitions_assigned,
     )
     made._set_active_tps({HERE, THERE})
+    made._inputs_sought = True
     made.resume_flow()
     yield made
     made._thread.thread_loop.close()
@@ -140,7 +141,7 @@ async def test_a_seek_while_a_fetch_is_handed_over_ends_what_is_left_of_it(consu
         runs.append(_run(message))
         await consumer.seek(HERE, 2)
     assert [_stretch(run) for run in runs] == [(1, 4, 5, 8)]
-    assert consumer._due(HERE) == 2
+    assert consumer._readings[HERE].due == 2
 
 
 async def test_a_fetch_is_given_up_where_a_rebalance_began(consumer: Unconnected) -> None:
@@ -167,3 +168,22 @@ async def test_what_the_handler_finished_is_committed_and_not_what_faust_acknowl
     consumer.progress.finish((TOPIC, 0), 2)
     assert list(consumer._filter_tps_with_pending_acks()) == [HERE]
     assert consumer._new_offset(HERE) == 3
+
+
+async def test_inputs_are_not_read_before_the_last_seek_of_a_recovery(consumer: Unconnected) -> None:
+    consumer.stop_flow()
+    consumer.resume_flow()
+    assert await _hand_over(consumer, p0=range(3)) == []
+    consumer._inputs_sought = True
+    consumer.resume_flow()
+    (run,) = await _hand_over(consumer, p0=range(3))
+    assert _stretch(run) == (0, None, 0, 2)
+
+
+async def test_a_run_is_stale_once_its_partition_was_sought(consumer: Unconnected) -> None:
+    first, other = await _hand_over(consumer, p0=range(3), p1=range(3))
+    await consumer.seek(HERE, 0)
+    assert consumer.is_stale(first)
+    assert not consumer.is_stale(other)
+    (again,) = await _hand_over(consumer, p0=range(3))
+    assert not consumer.is_stale(again)

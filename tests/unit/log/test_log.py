@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -79,7 +80,7 @@ async def test_a_record_that_waits_too_long_is_told_once_and_nothing_is_written_
     async with asyncio.timeout(DEADLINE_S):
         failure = await written.failures.get()
         answers = await asyncio.gather(first, second, written.append("t", 0, [(None, b"late")]), return_exceptions=True)
-    assert answers == [failure] * 3
+    assert list(answers) == [failure] * 3
     written.send("t", "k", b"late", receipts=receipts)
     receipts.seal()
     assert not receipts.delivered.done()
@@ -91,15 +92,15 @@ async def test_a_record_that_the_broker_refuses_ends_the_producer(settings: Sett
     written = Written(settings)
     topic = Topics(settings).events
     assert await written.append(topic, 0, [(None, b"first")]) == 0
-    refused = written.append(topic, 0, [(None, b"\0" * 7_000_000)])
+    refused = written.append(topic, 0, [(None, secrets.token_bytes(3_000_000))])
     behind = written.append(topic, 0, [(None, b"behind")])
     async with asyncio.timeout(DEADLINE_S):
         await written.failures.get()
         answers = await asyncio.gather(refused, behind, return_exceptions=True)
     await written.close()
     assert isinstance(answers[0], DeliveryFailed)
-    values = [value for _, _, value in _values(settings)]
-    assert values == [b"first"] + [b"\0" * 7_000_000] * (len(values) - 1) or values == [b"first"]
+    assert isinstance(answers[1], DeliveryFailed)
+    assert [value for _, _, value in _values(settings)] == [b"first"]
 
 
 async def test_a_stretch_is_read_from_its_first_to_before_its_end(settings: Settings, producer: Written) -> None:
@@ -116,10 +117,10 @@ async def test_the_end_holds_everything_acknowledged_before_it_was_asked_for(
 ) -> None:
     topic = Topics(settings).events
     ends = Ends(admin(settings))
-    assert await asyncio.gather(ends.end(topic, 0), ends.end(topic, 1)) == [0, 0]
+    assert list(await asyncio.gather(ends.end(topic, 0), ends.end(topic, 1))) == [0, 0]
     for number in range(20):
         last = await producer.append(topic, 1, [(None, b"v")])
-        assert await asyncio.gather(ends.end(topic, 1), ends.end(topic, 0)) == [last + 1, 0]
+        assert list(await asyncio.gather(ends.end(topic, 1), ends.end(topic, 0))) == [last + 1, 0]
         assert last == number
 
 
