@@ -101,10 +101,10 @@ class PartitionState:
             return True
         return origin is not None and origin.offset <= self.origins.get(origin.partition, -1)
 
-    def apply(self, event: Event) -> None:
-        """Apply an event of this partition's own claim that is on its way to the log.
+    def apply(self, event: Event) -> TenantState:
+        """Apply an event of this partition's own claim that is on its way to the log; gives the tenant's new state.
 
-        Its offset is told later, with `advance`.
+        The event's offset is told later, with `advance`.
 
         Raises:
             IllegalEvent: the event does not follow from the state.
@@ -114,11 +114,12 @@ class PartitionState:
                 f"command offset {event.command_offset} of tenant {event.tenant!r} led to a second event; "
                 f"commands up to {self.command_offset} were decided before"
             )
-        self.tenants[event.tenant] = fold(self.tenant(event.tenant), event)
+        after = self.tenants[event.tenant] = fold(self.tenant(event.tenant), event)
         if event.command_offset is not None:
             self.command_offset = event.command_offset
         if event.origin is not None:
             self.origins[event.origin.partition] = event.origin.offset
+        return after
 
     def advance(self, offset: int) -> None:
         """Everything up to ``offset`` is on the log and in this state."""

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from statemachine.events import Claimed, CommandPlace, Event, TenantEventData
+from statemachine.events import Claimed, CommandPlace, TenantEventData
 from statemachine.partition import Claim, PartitionState
+from statemachine.state import TenantState
 from streams.errors import LogCorrupt, OwnershipLost
 from streams.log.ends import Ends
 from streams.log.producer import LogProducer
@@ -97,13 +98,12 @@ class OwnedPartition:
         self._flights: asyncio.Queue[Flight] = asyncio.Queue()
         self._confirming = asyncio.get_running_loop().create_task(self._confirm())
 
-    def append(self, tenant: str, data: TenantEventData, now: datetime, cause: Cause) -> Event:
-        """Apply an event and stage it for `send`."""
+    def append(self, state: TenantState, data: TenantEventData, now: datetime, cause: Cause) -> TenantState:
+        """Apply an event to the tenant whose state is ``state`` and stage it for `send`; gives the new state."""
         origin = Origin(self._source, self.claim.offset, *cause)
-        event, body = encode_event(self.state.tenant(tenant), data, now, origin)
-        self.state.apply(event)
-        self._staged.append((tenant, body))
-        return event
+        event, body = encode_event(state, data, now, origin)
+        self._staged.append((state.tenant, body))
+        return self.state.apply(event)
 
     def send(self) -> Flight:
         """Send what is staged; there must be something."""

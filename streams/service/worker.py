@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
@@ -38,6 +39,9 @@ from streams.worker.router import Map, Router
 
 log = structlog.get_logger(__name__)
 
+GARBAGE_THRESHOLDS = (100_000, 20, 100)
+"""Objects between collections, by generation: states and records are many, live long and form no cycles."""
+
 STEP_TIMEOUT_S_MIN = 0.2
 """What every step of stopping gets, in seconds, even where the ones before it used all the time."""
 
@@ -59,6 +63,8 @@ class Worker:
         self._settings = settings
         self._clock = clock
         self._topics = Topics(settings)
+        window = timedelta(milliseconds=settings.database_recovery_window_ms)
+        self._common_terms = Terms(None, settings.region, window)
         self._failures = Failures()
         self._producer = LogProducer(
             prefix_producer(settings), settings.delivery_timeout_ms / 1000, self._failures.tell
@@ -85,6 +91,7 @@ class Worker:
         Raises:
             TenantConnectError: something failed that the worker cannot survive.
         """
+        gc.set_threshold(*GARBAGE_THRESHOLDS)
         self._view.start()
         try:
             await self._engine.start()
@@ -167,10 +174,10 @@ class Worker:
     def _today(self) -> date:
         return self._clock().date()
 
-    def _terms(self, tenant: str) -> Terms:
-        platform = region_of(self._view, tenant) if tenant else None
-        window = timedelta(milliseconds=self._settings.database_recovery_window_ms)
-        return Terms(platform, self._settings.region, window)
+    def _terms(self, tenant: str | None) -> Terms:
+        if tenant is None:
+            return self._common_terms
+        return self._common_terms._replace(platform_region=region_of(self._view, tenant))
 
     def _create_office(self, replies: Replies, dead_letters: DeadLetters) -> Office:
         return Office(

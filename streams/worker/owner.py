@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from statemachine.answers import Answer, answer
 from statemachine.commands import Connect, Deadline, DeadlineReached, ReconnectWanted, Reload, Report
@@ -49,7 +49,7 @@ class Office(NamedTuple):
         replies: answers callers.
         dead_letters: parks what cannot be read.
         effects: does the work that states call for.
-        terms: what the surroundings say of a tenant.
+        terms: what the surroundings say of a tenant, or of none in particular.
         now: the clock, aware, UTC.
         partitions: number of partitions of the region's topics.
         value_bytes_max: size at which a command's value is refused.
@@ -61,12 +61,16 @@ class Office(NamedTuple):
     replies: Replies
     dead_letters: DeadLetters
     effects: Effects
-    terms: Callable[[str], Terms]
+    terms: Callable[[str | None], Terms]
     now: Callable[[], datetime]
     partitions: int
     value_bytes_max: int
     waiters_per_tenant_max: int
     failed: Callable[[Exception], None]
+
+
+_PLACED: Final = (Connect, Reload)
+"""Commands whose decision needs to know the tenant's region."""
 
 
 class _Work:
@@ -139,12 +143,12 @@ class PartitionOwner:
         if self.partition.lost.is_set():
             return
         now = self._office.now()
-        decision = decide(self.partition.state.tenant(tenant), report, now, self._office.terms(tenant))
+        state = self.partition.state.tenant(tenant)
+        decision = decide(state, report, now, self._office.terms(tenant))
         if decision is None or isinstance(decision, Rejection):
             return
         work = _Work(self._office.producer.receipts())
-        self.partition.append(tenant, decision, now, Cause(causation))
-        self._appended(tenant, work)
+        self._appended(self.partition.append(state, decision, now, Cause(causation)), work)
         self._spawn(self._settle(work, self._send(work)))
 
     def _send(self, work: _Work) -> Flight | None:
@@ -170,21 +174,20 @@ class PartitionOwner:
                 self._answer(request, decision, state, work)
                 return
             if decision is not None:
-                self.partition.append(request.tenant, decision, now, Cause(request.id, offset, request.origin))
-                event = self._appended(request.tenant, work)
-                state = self.partition.state.tenant(request.tenant)
+                cause = Cause(request.id, offset, request.origin)
+                state = self.partition.append(state, decision, now, cause)
+                event = self._appended(state, work)
         if request.reply_to is not None:
             self._answer_or_wait(request, state, event, work)
 
     def _terms(self, request: Request) -> Terms:
-        return self._office.terms(request.tenant if isinstance(request.command, Connect | Reload) else "")
+        return self._office.terms(request.tenant if isinstance(request.command, _PLACED) else None)
 
-    def _appended(self, tenant: str, work: _Work) -> int:
+    def _appended(self, state: TenantState, work: _Work) -> int:
         """An event was appended: answer those whom the new state answers; gives the event's index."""
         index = work.appended
         work.appended += 1
-        state = self.partition.state.tenant(tenant)
-        work.touched[tenant] = state.sequence
+        work.touched[state.tenant] = state.sequence
         for answered in self._waiters.answered(state):
             waiter = answered.waiter
             status = self._office.replies.status(state, self.partition.claim)

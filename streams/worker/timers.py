@@ -22,19 +22,27 @@ class Timers:
     def __init__(self, now: Callable[[], datetime], reached: Callable[[str, Deadline], None]) -> None:
         self._now = now
         self._reached = reached
+        self._tenants: set[str] = set()
         self._armed: dict[tuple[str, Deadline], tuple[datetime, asyncio.TimerHandle]] = {}
 
     def arm(self, state: TenantState) -> None:
         """Wake for the deadlines that ``state`` has, and for none that it has no more."""
         due = deadlines(state)
+        if not due and state.tenant not in self._tenants:
+            return
         for deadline in Deadline:
             self._set(state.tenant, deadline, due.get(deadline))
+        if due:
+            self._tenants.add(state.tenant)
+        else:
+            self._tenants.discard(state.tenant)
 
     def clear(self) -> None:
         """Wake for nothing any more."""
         for _, handle in self._armed.values():
             handle.cancel()
         self._armed.clear()
+        self._tenants.clear()
 
     def _set(self, tenant: str, deadline: Deadline, due: datetime | None) -> None:
         armed = self._armed.get((tenant, deadline))

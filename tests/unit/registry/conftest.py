@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -24,6 +24,23 @@ from streams.wire.event import Origin, encode_claim, encode_event, source_of
 
 REGION: Final = "local"
 DEADLINE_S: Final = 20.0
+
+
+class Interrupted(LogProducer):
+    """A producer into whose batches somebody else's records come, one behind each record but the last.
+
+    Attributes:
+        between: what comes in between.
+    """
+
+    between: bytes | None = None
+
+    def append(self, topic: str, partition: int, records: Sequence[tuple[str | None, bytes]]) -> asyncio.Future[int]:
+        if self.between is not None:
+            for record in records[:-1]:
+                super().append(topic, partition, [record, (None, self.between)])
+            records = records[-1:]
+        return super().append(topic, partition, records)
 
 
 class Ground:
@@ -88,8 +105,8 @@ class Ground:
         self.read_back.append(Stretch(partition, first, end))
         return self.records(partition, first, end)
 
-    def _new_producer(self) -> LogProducer:
-        return LogProducer(prefix_producer(self.settings), DEADLINE_S, self.failures.append)
+    def _new_producer(self) -> Interrupted:
+        return Interrupted(prefix_producer(self.settings), DEADLINE_S, self.failures.append)
 
 
 @pytest.fixture
@@ -125,7 +142,7 @@ def event_of(claim: int, tenant: str = "t1", data: TenantEventData | None = None
 def write(owned: OwnedPartition, *tenants: str) -> Flight:
     """The owner writes one event of each tenant."""
     for tenant in tenants:
-        owned.append(tenant, ConnectRequested(), now(), Cause("test"))
+        owned.append(owned.state.tenant(tenant), ConnectRequested(), now(), Cause("test"))
     return owned.send()
 
 

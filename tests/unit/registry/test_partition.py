@@ -55,6 +55,27 @@ async def test_void_records_between_the_owners_own_do_not_shift_their_places(gro
     await owned.release()
 
 
+async def test_void_records_within_a_batch_do_not_shift_the_places_of_its_events(ground: Ground) -> None:
+    older = await ground.claim("zombie")
+    owned = await ground.owned(generation=2)
+    claim = owned.claim.offset
+    ground.producer.between = event_of(older)
+    assert await landed(write(owned, "t1", "t2", "t3")) == [claim + 1, claim + 3, claim + 5]
+    assert await landed(write(owned, "t4")) == [claim + 6]
+    assert ground.folded(claim + 7).tenants == owned.state.tenants
+    await owned.release()
+
+
+async def test_a_newer_claim_within_a_batch_takes_the_whole_of_it(ground: Ground) -> None:
+    owned = await ground.owned(generation=2)
+    ground.producer.between = claim_of("successor", 3)
+    with pytest.raises(OwnershipLost, match="successor"):
+        await landed(write(owned, "t1", "t2"))
+    # What stands before the claim counts for every reader; its caller hears of it from the successor.
+    assert list(ground.folded(owned.claim.offset + 4).tenants) == ["t1"]
+    await owned.release()
+
+
 async def test_void_records_that_came_meanwhile_do_not_disturb_a_question(ground: Ground) -> None:
     older = await ground.claim("zombie")
     owned = await ground.owned(generation=2)

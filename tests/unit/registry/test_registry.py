@@ -160,9 +160,7 @@ async def test_a_newer_claim_found_in_recovery_is_left_its_partition(ground: Gro
     assert holder.taken == []
 
 
-async def test_a_rebalance_before_recovery_is_over_is_settled_by_the_claims_of_the_last(
-    ground: Ground, holder: Holder
-) -> None:
+async def test_a_rebalance_before_recovery_is_over_is_settled_by_the_claims_of_the_last(holder: Holder) -> None:
     for generation in (1, 2, 3):
         await holder.registry.assign([0, 1], generation)
     await holder.recover()
