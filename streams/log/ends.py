@@ -7,10 +7,12 @@ behind its back, its state is current at a moment within the caller's request, a
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from typing import Any, Final
 
-from confluent_kafka import KafkaException, TopicPartition, admin
+from confluent_kafka import KafkaError, KafkaException, TopicPartition, admin
 from confluent_kafka.admin import AdminClient
 
 from streams.errors import KafkaUnreachable
@@ -18,55 +20,101 @@ from streams.errors import KafkaUnreachable
 REQUEST_TIMEOUT_S: Final = 10.0
 """How long one request for end offsets may take."""
 
+LEADER_TIMEOUT_S: Final = 15.0
+"""How long a partition may be without a leader before whoever waits for its end is refused."""
+
+LEADER_RETRY_INTERVAL_S: Final = 0.05
+"""How soon a partition without a leader is asked again."""
+
+LEADER_MISSING: Final = frozenset(
+    {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART}
+)
+"""What a broker says while a partition is being given another leader."""
+
 _LATEST: Final[Any] = vars(admin)["OffsetSpec"].latest()
+
+Place = tuple[str, int]
+"""Topic and partition."""
+
+
+class _Question:
+    """Where one partition ends: who wants to know, and until when it is asked again."""
+
+    __slots__ = ("answered", "deadline")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.answered: asyncio.Future[int] = loop.create_future()
+        self.deadline = loop.time() + LEADER_TIMEOUT_S
+
+    def answer(self, offset: int) -> None:
+        if not self.answered.done():
+            self.answered.set_result(offset)
+
+    def refuse(self, problem: str) -> None:
+        if not self.answered.done():
+            self.answered.set_exception(KafkaUnreachable(f"end offsets: {problem}"))
 
 
 class Ends:
     """Asks for end offsets, one request at a time for all who wait meanwhile."""
 
-    def __init__(self, admin: AdminClient) -> None:
-        self._admin = admin
-        self._waiting: dict[tuple[str, int], asyncio.Future[int]] = {}
+    def __init__(self, client: AdminClient) -> None:
+        self._client = client
+        self._waiting: defaultdict[Place, list[_Question]] = defaultdict(list)
         self._asking: asyncio.Task[None] | None = None
 
     async def end(self, topic: str, partition: int) -> int:
         """The offset that the next record of the partition gets; asked after this call began.
 
         Raises:
-            KafkaUnreachable: no broker answered.
+            KafkaUnreachable: no broker answered, or the partition stayed without a leader.
         """
-        place = (topic, partition)
-        if place not in self._waiting:
-            self._waiting[place] = asyncio.get_running_loop().create_future()
-        found = self._waiting[place]
+        loop = asyncio.get_running_loop()
+        question = _Question(loop)
+        self._waiting[topic, partition].append(question)
         if self._asking is None or self._asking.done():
-            self._asking = asyncio.get_running_loop().create_task(self._ask())
-        return await asyncio.shield(found)
+            self._asking = loop.create_task(self._ask())
+        return await question.answered
 
     async def _ask(self) -> None:
         while self._waiting:
-            waiting, self._waiting = self._waiting, {}
+            waiting, self._waiting = self._waiting, defaultdict(list)
             try:
-                await self._request(waiting)
-            except KafkaException as error:
-                self._refuse(waiting, KafkaUnreachable(f"end offsets: {error.args[0].str()}"))
-            except TimeoutError:
-                self._refuse(waiting, KafkaUnreachable("end offsets: no answer in time"))
+                found = self._client.list_offsets(
+                    {TopicPartition(*place): _LATEST for place in waiting}, request_timeout=REQUEST_TIMEOUT_S
+                )
+                again = [place async for place in self._without_leader(waiting, found)]
             except Exception as error:
-                self._refuse(waiting, KafkaUnreachable(f"end offsets: {error}"))
+                _refuse(waiting, str(error))
                 raise
+            for place in again:
+                self._waiting[place] += waiting[place]
+            if again:
+                await asyncio.sleep(LEADER_RETRY_INTERVAL_S)
 
-    async def _request(self, waiting: dict[tuple[str, int], asyncio.Future[int]]) -> None:
-        wanted = {TopicPartition(*place): _LATEST for place in waiting}
-        answers: dict[TopicPartition, Future[Any]] = self._admin.list_offsets(wanted, request_timeout=REQUEST_TIMEOUT_S)
-        for place, answer in answers.items():
-            result = await asyncio.wait_for(asyncio.wrap_future(answer), 2 * REQUEST_TIMEOUT_S)
-            found = waiting[place.topic, place.partition]
-            if not found.done():
-                found.set_result(result.offset)
+    async def _without_leader(
+        self, waiting: dict[Place, list[_Question]], found: dict[TopicPartition, Future[Any]]
+    ) -> AsyncIterator[Place]:
+        """Answer what can be answered; gives the places that are to be asked again."""
+        for place, result in found.items():
+            questions = waiting[place.topic, place.partition]
+            try:
+                end = (await asyncio.wait_for(asyncio.wrap_future(result), 2 * REQUEST_TIMEOUT_S)).offset
+            except KafkaException as error:
+                reason: KafkaError = error.args[0]
+                now = asyncio.get_running_loop().time()
+                if reason.code() in LEADER_MISSING and now < questions[0].deadline:
+                    yield place.topic, place.partition
+                else:
+                    _refuse({(place.topic, place.partition): questions}, reason.str())
+            except TimeoutError:
+                _refuse({(place.topic, place.partition): questions}, "no answer in time")
+            else:
+                for question in questions:
+                    question.answer(end)
 
-    @staticmethod
-    def _refuse(waiting: dict[tuple[str, int], asyncio.Future[int]], error: KafkaUnreachable) -> None:
-        for found in waiting.values():
-            if not found.done():
-                found.set_exception(error)
+
+def _refuse(waiting: dict[Place, list[_Question]], problem: str) -> None:
+    for questions in waiting.values():
+        for question in questions:
+            question.refuse(problem)

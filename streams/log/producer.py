@@ -114,7 +114,11 @@ class LogProducer:
 
         messages: list[dict[str, Any]] = [{"key": key, "value": value} for key, value in records]
         messages[-1]["callback"] = on_last
-        queued = self._producer.produce_batch(topic, messages, partition)
+        try:
+            queued = self._producer.produce_batch(topic, messages, partition)
+        except KafkaException as error:
+            self._fail(DeliveryFailed(f"{topic}: {error}"))
+            return acknowledged
         if queued != len(messages):
             self._fail(DeliveryFailed(f"{topic}: {queued} of {len(messages)} records fitted the producer's queue"))
         return acknowledged
@@ -166,7 +170,12 @@ class LogProducer:
 
     def _poll(self) -> None:
         while not self._closing.is_set():
-            self._producer.poll(POLL_INTERVAL_S)
+            try:
+                self._producer.poll(POLL_INTERVAL_S)
+            except KafkaException as error:
+                # A fatal error is raised here and not reported for any record.
+                self._report(error.args[0], lambda: None)
+                self._closing.wait(POLL_INTERVAL_S)
 
     async def _watch(self) -> None:
         while self._failure is None:

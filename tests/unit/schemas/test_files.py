@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from streams.settings import Settings
-from streams.topics import declarations
 from streams.contract.asyncapi import document, yaml
 from streams.contract.schemas import files, generate, schemas
+from streams.settings import Settings
+from streams.topics import declarations
 
 CHECKED_IN = Path(__file__).parents[3] / "schemas"
 

@@ -31,11 +31,11 @@ from statemachine.events import (
 )
 from statemachine.machines import DatabaseHealth, Lifecycle
 from statemachine.state import Pause, Stop, StopReason
+from streams.contract.models import ReplyModel, schema_of
+from streams.contract.schemas import schemas
 from streams.wire.command import ReplyTo, Request, Unreadable, decode_command, encode_command
 from streams.wire.event import Origin, encode_claim, encode_event, source_of
-from streams.contract.models import ReplyModel, schema_of
 from streams.wire.reply import Owner, Position, Reply, ReplyError, encode_reply, status_of
-from streams.contract.schemas import schemas
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
 BYTES_MAX = 1_000_000
