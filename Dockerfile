@@ -16,6 +16,5 @@ COPY --from=build /app/.venv /app/.venv
 USER tenant-connect
 WORKDIR /var/lib/tenant-connect
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 TENANT_CONNECT_DATA_DIR=/var/lib/tenant-connect
-EXPOSE 8800
 VOLUME /var/lib/tenant-connect
 ENTRYPOINT ["tenant-connect"]

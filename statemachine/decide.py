@@ -31,7 +31,7 @@ from statemachine.commands import (
     Shutdown,
     Status,
 )
-from statemachine.errors import TenantPaused
+from statemachine.errors import TenantDatabaseUnavailable, TenantNotFound, TenantPaused
 from statemachine.events import (
     ConnectChecked,
     ConnectPaused,
@@ -94,6 +94,15 @@ def _stopping(stop: Stop, *, reconnect: bool = False) -> ConnectStopping:
 
 
 def _nothing(_state: TenantState, _command: object, _now: datetime, _terms: Terms) -> Decision:
+    return None
+
+
+def _check_health(state: TenantState, _command: CheckHealth, _now: datetime, terms: Terms) -> Decision:
+    if terms.platform_region is None:
+        return Rejection(TenantNotFound, TenantNotFound.meaning)
+    if state.database is DatabaseHealth.RECOVERING:
+        message = "a connection to the database was lost and is not back yet"
+        return Rejection(TenantDatabaseUnavailable, message, state.recovery_until)
     return None
 
 
@@ -200,7 +209,7 @@ def paused_message(pause: Pause) -> str:
 _DECISIONS: Final[dict[type, Callable[[TenantState, Any, datetime, Terms], Decision]]] = {
     Connect: _connect,
     Status: _nothing,
-    CheckHealth: _nothing,
+    CheckHealth: _check_health,
     Retry: _nothing,
     Shutdown: _shutdown,
     Reload: _reload,

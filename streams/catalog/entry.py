@@ -5,11 +5,25 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 TENANT_ID_LENGTH_MAX = 128
 
-TenantId = Annotated[str, Field(min_length=1, max_length=TENANT_ID_LENGTH_MAX, description="tenant id, the Kafka key")]
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must have no control characters and nothing else that cannot be printed")
+    return text
+
+
+PRINTABLE = AfterValidator(_printable)
+TenantId = Annotated[
+    str,
+    Field(min_length=1, max_length=TENANT_ID_LENGTH_MAX, description="tenant id, the Kafka key"),
+    PRINTABLE,
+]
+OtherText = Annotated[str, Field(min_length=1, max_length=255), PRINTABLE]
+Identifier = Annotated[str, Field(min_length=1, max_length=63), PRINTABLE]
 
 
 class Tls(StrEnum):
@@ -35,10 +49,10 @@ class _Strict(BaseModel):
 class Database(_Strict):
     """Where a tenant's PostgreSQL is and how to log in. ``password`` never leaves in clear text."""
 
-    host: str = Field(min_length=1, max_length=255)
+    host: OtherText
     port: int = Field(default=5432, ge=1, le=65535)
-    name: str = Field(min_length=1, max_length=63)
-    user: str = Field(min_length=1, max_length=63)
+    name: Identifier
+    user: Identifier
     password: SecretStr
     tls: Tls = Tls.REQUIRE
     ca: str | None = Field(default=None, description="PEM text of the certificate authority, for verify-full")
@@ -63,8 +77,8 @@ class CatalogEntry(_Strict):
     """One tenant of the catalog."""
 
     tenant: TenantId
-    name: str | None = Field(default=None, max_length=255)
-    region: str = Field(min_length=1, max_length=63, description="platform region")
+    name: OtherText | None = None
+    region: Annotated[Identifier, Field(description="platform region")]
     suspended: bool = False
     database: Database
     replication: Replication = Replication()

@@ -43,6 +43,7 @@ class CatalogView:
         partitions: its number of partitions.
         ends: the read index.
         failed: told, in the event loop, when reading cannot go on.
+        changed: told, in the event loop, which tenant's record is a new one.
     """
 
     def __init__(
@@ -52,12 +53,14 @@ class CatalogView:
         partitions: int,
         ends: Ends,
         failed: Callable[[Exception], None],
+        changed: Callable[[str], None],
     ) -> None:
         self._consumer = Consumer({**configuration, "enable.partition.eof": True}, logger=_LOGGER)
         self._topic = topic
         self._partitions = partitions
         self._ends = ends
         self._failed = failed
+        self._changed = changed
         self._loop = asyncio.get_running_loop()
         self._values: dict[str, bytes] = {}
         self._summaries: dict[str, tuple[bytes, CatalogSummary]] = {}
@@ -150,6 +153,7 @@ class CatalogView:
             self._values.pop(tenant, None)
         else:
             self._values[tenant] = value
+        self._loop.call_soon_threadsafe(self._changed, tenant)
 
 
 def _resolve(reached: asyncio.Future[None]) -> None:

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from streams.devstack.stack import Stack
 from streams.devstack.state import read_state
+from streams.errors import StackFailed
 from streams.settings import Settings
 from streams.terminal.output import Output
 
@@ -40,7 +41,7 @@ class Invocation:
         """The variables that the local stack adds: none where Kafka was named, or where the stack does not run.
 
         Raises:
-            StackFailed: the state of the stack cannot be read.
+            StackFailed: the state of the stack cannot be read, or its Kafka died.
         """
         if self.given.origin("kafka") != "default" or not _runs(self.stack):
             return {}
@@ -65,4 +66,8 @@ Context = Annotated[Invocation, Parameter(parse=False)]
 def _runs(stack: Stack) -> bool:
     state = read_state(stack.directory / "state.json")
     process = state.kafka.process if state and state.kafka else None
-    return process is not None and process.alive and stack.environment_path.exists()
+    if process is None or not stack.environment_path.exists():
+        return False
+    if not process.alive:
+        raise StackFailed(f"Kafka of the local stack in {stack.directory} is not running; `tenant-connect dev up`")
+    return True

@@ -17,6 +17,33 @@ LEADING: Final = ("timestamp", "level", "event")
 """What each line of JSON begins with."""
 
 
+QUIET_S: Final = 10.0
+"""For how long a library's line is not written again, in seconds."""
+
+LINES_REMEMBERED_MAX: Final = 1_000
+"""Different lines of libraries whose repetition is noticed."""
+
+
+class Repeated(logging.Filter):
+    """Leaves out what a library says again and again, as clients do while Kafka is away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is new, or long enough ago. Lines of the service itself are always written."""
+        if record.name == OWN:
+            return True
+        line = (record.name, str(record.msg))
+        if record.created - self._written.get(line, 0.0) < QUIET_S:
+            return False
+        if len(self._written) >= LINES_REMEMBERED_MAX:
+            self._written.clear()
+        self._written[line] = record.created
+        return True
+
+
 class LogLevel(StrEnum):
     """The least severe log lines that are written."""
 
@@ -40,6 +67,7 @@ def configure_logs(level: LogLevel, stream: TextIO, *, libraries: LogLevel = Log
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     handler = logging.StreamHandler(stream)
+    handler.addFilter(Repeated())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],

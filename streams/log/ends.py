@@ -16,20 +16,16 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition, admin
 from confluent_kafka.admin import AdminClient
 
 from streams.errors import KafkaUnreachable
+from streams.kafka.passing import passes
 
 REQUEST_TIMEOUT_S: Final = 10.0
 """How long one request for end offsets may take."""
 
-LEADER_TIMEOUT_S: Final = 15.0
-"""How long a partition may be without a leader before whoever waits for its end is refused."""
+PATIENCE_S: Final = 30.0
+"""How long a broker or a partition's leader may be away before whoever waits for an end is refused."""
 
-LEADER_RETRY_INTERVAL_S: Final = 0.05
-"""How soon a partition without a leader is asked again."""
-
-LEADER_MISSING: Final = frozenset(
-    {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART}
-)
-"""What a broker says while a partition is being given another leader."""
+RETRY_INTERVAL_S: Final = 0.1
+"""How soon a partition that could not be asked is asked again."""
 
 _LATEST: Final[Any] = vars(admin)["OffsetSpec"].latest()
 
@@ -44,7 +40,7 @@ class _Question:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.answered: asyncio.Future[int] = loop.create_future()
-        self.deadline = loop.time() + LEADER_TIMEOUT_S
+        self.deadline = loop.time() + PATIENCE_S
 
     def answer(self, offset: int) -> None:
         if not self.answered.done():
@@ -67,7 +63,7 @@ class Ends:
         """The offset that the next record of the partition gets; asked after this call began.
 
         Raises:
-            KafkaUnreachable: no broker answered, or the partition stayed without a leader.
+            KafkaUnreachable: no broker answered for the partition within `PATIENCE_S`.
         """
         loop = asyncio.get_running_loop()
         question = _Question(loop)
@@ -83,16 +79,16 @@ class Ends:
                 found = self._client.list_offsets(
                     {TopicPartition(*place): _LATEST for place in waiting}, request_timeout=REQUEST_TIMEOUT_S
                 )
-                again = [place async for place in self._without_leader(waiting, found)]
+                again = [place async for place in self._unanswered(waiting, found)]
             except Exception as error:
                 _refuse(waiting, str(error))
                 raise
             for place in again:
                 self._waiting[place] += waiting[place]
             if again:
-                await asyncio.sleep(LEADER_RETRY_INTERVAL_S)
+                await asyncio.sleep(RETRY_INTERVAL_S)
 
-    async def _without_leader(
+    async def _unanswered(
         self, waiting: dict[Place, list[_Question]], found: dict[TopicPartition, Future[Any]]
     ) -> AsyncIterator[Place]:
         """Answer what can be answered; gives the places that are to be asked again."""
@@ -103,7 +99,7 @@ class Ends:
             except KafkaException as error:
                 reason: KafkaError = error.args[0]
                 now = asyncio.get_running_loop().time()
-                if reason.code() in LEADER_MISSING and now < questions[0].deadline:
+                if passes(reason) and now < questions[0].deadline:
                     yield place.topic, place.partition
                 else:
                     _refuse({(place.topic, place.partition): questions}, reason.str())

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.errors import KafkaUnreachable, WaitExpired
+from streams.kafka.passing import passes
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -31,16 +32,6 @@ REQUEST_TIMEOUT_S: Final = 10.0
 
 LEADER_RETRY_INTERVAL_S: Final = 0.1
 """Pause between two requests to a partition that has no leader yet."""
-
-LEADER_MISSING: Final = frozenset(
-    {
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.UNKNOWN_LEADER_EPOCH,
-        KafkaError.FENCED_LEADER_EPOCH,
-    }
-)
-"""What a broker answers for a moment after a topic was made, or its leader changed."""
 
 
 class Record(NamedTuple):
@@ -107,7 +98,7 @@ def stretch(consumer: Consumer, topic: str, partition: int) -> Stretch:
             low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=REQUEST_TIMEOUT_S)
         except KafkaException as error:
             reason: KafkaError = error.args[0]
-            if reason.code() not in LEADER_MISSING or time.monotonic() > deadline:
+            if not passes(reason) or time.monotonic() > deadline:
                 raise KafkaUnreachable(f"{topic}:{partition}: {reason.str()}") from error
             time.sleep(LEADER_RETRY_INTERVAL_S)
         else:

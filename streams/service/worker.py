@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 import structlog
 
 from statemachine.decide import Terms
+from statemachine.state import StopReason
 from streams.catalog.crypto import Cipher
 from streams.catalog.entry import CatalogEntry
 from streams.catalog.record import decode
@@ -138,6 +139,7 @@ class Worker:
             self._settings.partitions,
             self._ends,
             self._failures.tell,
+            self._reconsider,
         )
 
     def _create_means(self) -> Means:
@@ -179,6 +181,19 @@ class Worker:
             return self._common_terms
         return self._common_terms._replace(platform_region=region_of(self._view, tenant))
 
+    def _reconsider(self, tenant: str) -> None:
+        self._owners.reconsider(tenant)
+
+    def _unwanted(self, tenant: str) -> StopReason | None:
+        try:
+            found = self._view.summary(tenant)
+        except CatalogUnreadable as error:
+            log.warning("catalog.unreadable", tenant=tenant, code=error.code)
+            return None
+        if found is None:
+            return StopReason.REMOVED
+        return StopReason.SUSPENDED if found.suspended else None
+
     def _create_office(self, replies: Replies, dead_letters: DeadLetters) -> Office:
         return Office(
             producer=self._producer,
@@ -186,6 +201,7 @@ class Worker:
             dead_letters=dead_letters,
             effects=self._effects,
             terms=self._terms,
+            unwanted=self._unwanted,
             now=self._clock,
             partitions=self._settings.partitions,
             value_bytes_max=self._settings.value_bytes_max,

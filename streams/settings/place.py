@@ -67,7 +67,7 @@ class PlaceSettings(Theme):
     )
     http_port: Annotated[int, Field(gt=0, le=65535)] = Field(
         default=8800,
-        description="Port of health, metrics, API and console.",
+        description="Port of health, metrics, API and console; nothing listens there yet.",
     )
     encryption_keys: Annotated[dict[KeyId, SecretStr], BeforeValidator(json_object)] = Field(
         default_factory=dict,

@@ -129,6 +129,8 @@ def _tenant(key: bytes | None, value: bytes) -> str:
     if len(tenant) > TENANT_ID_LENGTH_MAX:
         problem = f"the key has {len(tenant)} characters; a tenant id has at most {TENANT_ID_LENGTH_MAX}"
         raise _unreadable(problem, value)
+    if not tenant.isprintable():
+        raise _unreadable("the key has characters that cannot be printed", value)
     return tenant
 
 

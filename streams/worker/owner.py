@@ -13,12 +13,21 @@ from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
 from statemachine.answers import Answer, answer
-from statemachine.commands import Connect, Deadline, DeadlineReached, ReconnectWanted, Reload, Report
+from statemachine.commands import (
+    CheckHealth,
+    Connect,
+    Deadline,
+    DeadlineReached,
+    ReconnectWanted,
+    Reload,
+    Report,
+    Shutdown,
+)
 from statemachine.decide import Terms, decide
 from statemachine.errors import Initializing
 from statemachine.reactions import Reaction, reaction
 from statemachine.rejections import Rejection
-from statemachine.state import TenantState
+from statemachine.state import StopReason, TenantState
 from streams.errors import OwnershipLost
 from streams.log.producer import LogProducer, Receipts
 from streams.registry.partition import Cause, Flight, OwnedPartition
@@ -50,6 +59,7 @@ class Office(NamedTuple):
         dead_letters: parks what cannot be read.
         effects: does the work that states call for.
         terms: what the surroundings say of a tenant, or of none in particular.
+        unwanted: why the catalog does not want a tenant connected, None where it does.
         now: the clock, aware, UTC.
         partitions: number of partitions of the region's topics.
         value_bytes_max: size at which a command's value is refused.
@@ -62,6 +72,7 @@ class Office(NamedTuple):
     dead_letters: DeadLetters
     effects: Effects
     terms: Callable[[str | None], Terms]
+    unwanted: Callable[[str], StopReason | None]
     now: Callable[[], datetime]
     partitions: int
     value_bytes_max: int
@@ -69,7 +80,7 @@ class Office(NamedTuple):
     failed: Callable[[Exception], None]
 
 
-_PLACED: Final = (Connect, Reload)
+_PLACED: Final = (CheckHealth, Connect, Reload)
 """Commands whose decision needs to know the tenant's region."""
 
 
@@ -108,7 +119,7 @@ class PartitionOwner:
 
     def start(self) -> None:
         """Carry on where the owner before stopped: derive what every state calls for."""
-        for state in self.partition.state.tenants.values():
+        for state in list(self.partition.state.tenants.values()):
             self._pursue(state)
 
     async def release(self) -> None:
@@ -138,7 +149,13 @@ class PartitionOwner:
                 self._decide(request, record.offset, now, work)
         return self._settle(work, self._send(work))
 
-    def report(self, tenant: str, report: Report, causation: str) -> None:
+    def reconsider(self, tenant: str) -> None:
+        """The tenant's catalog entry is another one: give the connection up where it is not wanted any more."""
+        reason = self._office.unwanted(tenant)
+        if reason is not None and tenant in self.partition.state.tenants:
+            self.report(tenant, Shutdown(reason), "effect:catalog")
+
+    def report(self, tenant: str, report: Report | Shutdown, causation: str) -> None:
         """Decide what the owner's own work or timer says of a tenant."""
         if self.partition.lost.is_set():
             return

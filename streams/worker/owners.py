@@ -10,6 +10,7 @@ import structlog
 from streams.errors import OwnershipLost
 from streams.registry.partition import OwnedPartition
 from streams.worker.owner import Office, PartitionOwner
+from streams.worker.places import place_of
 from streams.worker.run import Run
 
 log = structlog.get_logger(__name__)
@@ -47,6 +48,12 @@ class Owners:
         task = asyncio.get_running_loop().create_task(self._office.effects.forget(owner))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+    def reconsider(self, tenant: str) -> None:
+        """The tenant's catalog entry is another one."""
+        owner = self._owners.get(place_of(tenant, self._office.partitions))
+        if owner is not None:
+            owner.reconsider(tenant)
 
     def decide(self, run: Run) -> Awaitable[None]:
         """Hand a run of commands to its partition's owner.

@@ -18,7 +18,7 @@ DECISIONS: Final = """
 asked                never      checking  provisioning  ready     recovering  stopping  reloading  pausing  stopped    returning  paused
 connect              requested  -         -             -         -           stopping  -          refused  requested  requested  refused
 status               -          -         -             -         -           -         -          -        -          -          -
-check_health         -          -         -             -         -           -         -          -        -          -          -
+check_health         -          -         -             -         refused     -         -          -        -          -          -
 retry                -          -         -             -         -           -         -          -        -          -          -
 shutdown             -          stopping  stopping      stopping  stopping    -         stopping   -        -          stopped    -
 reload               requested  stopping  stopping      stopping  stopping    stopping  -          refused  requested  requested  refused
@@ -34,8 +34,8 @@ reconnect_wanted     -          -         -             -         -           - 
 pause_over           -          -         -             -         -           -         -          resumed  -          -          resumed
 recovery_over        -          -         -             -         stopping    -         -          -        -          -          -
 """  # noqa: E501 - a table reads by its columns
-"""The event that happens; `-` for nothing at all; `refused` where the tenant is paused. Asked long after
-every deadline has passed."""
+"""The event that happens; `-` for nothing at all; `refused` where the tenant is paused, or not healthy. Asked long
+after every deadline has passed."""
 
 
 def _outcome(situation: str, asked: str) -> str:

@@ -49,7 +49,9 @@ zones: SearchStrategy[timezone] = st.integers(-23 * 60, 23 * 60).map(
     lambda minutes: timezone(timedelta(minutes=minutes))
 )
 times: SearchStrategy[datetime] = st.datetimes(timezones=zones | st.just(UTC))
-tenants: SearchStrategy[str] = st.text(min_size=1, max_size=TENANT_ID_LENGTH_MAX)
+tenants: SearchStrategy[str] = st.text(
+    st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=TENANT_ID_LENGTH_MAX
+)
 ids: SearchStrategy[str] = st.text(min_size=1, max_size=COMMAND_ID_LENGTH_MAX)
 reasons: SearchStrategy[StopReason] = st.sampled_from(StopReason)
 

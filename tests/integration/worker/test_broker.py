@@ -1,0 +1,50 @@
+"""A worker and its broker: what is away for a while comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from streams.catalog.crypto import new_key
+from streams.client import ConnectClient
+from streams.devstack.kafka.server import BACK_SOON, KafkaServer
+from streams.kafka.administration import apply
+from streams.settings import Settings
+from tests.integration.worker.scene import Scene
+
+pytestmark = [pytest.mark.kafka]
+
+
+@pytest.fixture
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    """A broker of this test's own, which it may stop."""
+    server = KafkaServer(tmp_path_factory.mktemp("broker"), settings=BACK_SOON)
+    server.start()
+    yield server
+    server.stop()
+
+
+async def test_a_worker_outlives_a_restart_of_its_broker(broker: KafkaServer) -> None:
+    settings = Settings.model_validate(
+        {
+            "kafka": broker.bootstrap,
+            "topic_prefix": f"broker-{secrets.token_hex(4)}",
+            "partitions": 4,
+            "encryption_keys": {"k1": new_key()},
+        }
+    )
+    apply(settings)
+    scene = Scene(settings)
+    tenants = [f"t{number}" for number in range(8)]
+    async with scene.working() as worker:
+        async with ConnectClient(settings) as client:
+            await asyncio.gather(*(client.pause(tenant) for tenant in tenants))
+        await asyncio.to_thread(broker.restart)
+        async with ConnectClient(settings) as client:
+            statuses = await asyncio.gather(*(client.resume(tenant, timeout_ms=40_000) for tenant in tenants))
+        assert {status.sequence for status in statuses} == {2}
+        assert len(worker.partitions) == settings.partitions
+    scene.audit()
