@@ -12,6 +12,7 @@
     ├── TopicsDiffer           topics_differ
     ├── DeliveryFailed         delivery_failed
     ├── LogCorrupt             log_corrupt
+    ├── EngineStopped          engine_stopped
     ├── OwnershipLost          ownership_lost
     ├── CredentialsUnreadable  credentials_unreadable
     ├── CatalogUnreadable      catalog_unreadable
@@ -110,6 +111,14 @@ class LogCorrupt(RuntimeFailure):
     code = "log_corrupt"
     meaning = "A record of the event log cannot be read or does not follow from what is before it."
     remedy = "Run `tenant-connect audit verify`; the message names topic, partition and offset."
+
+
+class EngineStopped(RuntimeFailure):
+    """The stream engine under the worker ended by itself."""
+
+    code = "engine_stopped"
+    meaning = "The stream engine under the worker ended by itself."
+    remedy = "The message says why; see that Kafka is well and start the worker again."
 
 
 class OwnershipLost(RuntimeFailure):

@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from statemachine.errors import TenantConnectError
 from streams.service.worker import Worker
 from streams.settings import Settings
 from streams.terminal.signals import SIGNAL_EXIT_BASE
@@ -32,10 +33,20 @@ async def run_worker(settings: Settings) -> None:
     _stop_on_signals(stop)
     worker = Worker(settings)
     watching = asyncio.create_task(_say_when_ready(worker, settings.worker_name))
+    code = 1
     try:
         await worker.run(stop)
+        code = 0
+    except TenantConnectError as error:
+        if worker.left_behind:
+            log.error("worker.ended", code=error.code, remedy=error.remedy)  # noqa: TRY400 - said in full before
+        raise
     finally:
         watching.cancel()
+        if worker.left_behind:
+            # What did not end in time would keep the process, and with it the partitions, for as long as it likes.
+            logging.shutdown()
+            os._exit(code)
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

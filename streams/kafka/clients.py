@@ -27,6 +27,8 @@ REASONS_MAX: Final = 3
 """Reasons that a message about an unreachable Kafka repeats."""
 
 _LOGGER: Final = logging.getLogger(__name__)
+# A property that is called experimental is used on purpose; see `prefix_producer`.
+_LOGGER.addFilter(lambda record: "CONFWARN" not in record.getMessage())
 
 
 def configuration(settings: Settings) -> dict[str, Any]:

@@ -7,6 +7,7 @@ behind its back, its state is current at a moment within the caller's request, a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
@@ -26,6 +27,9 @@ PATIENCE_S: Final = 30.0
 
 RETRY_INTERVAL_S: Final = 0.1
 """How soon a partition that could not be asked is asked again."""
+
+REFRESH_TIMEOUT_S: Final = 2.0
+"""How long asking who leads a partition now may take."""
 
 _LATEST: Final[Any] = vars(admin)["OffsetSpec"].latest()
 
@@ -86,7 +90,15 @@ class Ends:
             for place in again:
                 self._waiting[place] += waiting[place]
             if again:
+                await asyncio.to_thread(self._refresh, again)
                 await asyncio.sleep(RETRY_INTERVAL_S)
+
+    def _refresh(self, places: list[Place]) -> None:
+        """Forget who led the partitions before: the client would go on asking with an epoch that is over."""
+        for topic in {topic for topic, _ in places}:
+            # The next request says what is wrong, within the asker's bound.
+            with contextlib.suppress(KafkaException):
+                self._client.list_topics(topic, timeout=REFRESH_TIMEOUT_S)
 
     async def _unanswered(
         self, waiting: dict[Place, list[_Question]], found: dict[TopicPartition, Future[Any]]

@@ -25,8 +25,9 @@ class Failures:
 
     def tell(self, error: Exception) -> None:
         """A failure that the worker cannot survive."""
+        if self.first is not None:
+            return
         code = error.code if isinstance(error, TenantConnectError) else type(error).__name__
         log.error("worker.failed", code=code, message=str(error))
-        if self.first is None:
-            self.first = error
-            self.happened.set()
+        self.first = error
+        self.happened.set()

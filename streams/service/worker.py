@@ -21,7 +21,7 @@ from streams.effects.runner import EffectRunner
 from streams.effects.tenant import Means
 from streams.engine.app import Engine, Shape
 from streams.engine.credentials import credentials_of
-from streams.errors import CatalogUnreadable
+from streams.errors import CatalogUnreadable, EngineStopped
 from streams.kafka.clients import admin, consumer_configuration, prefix_producer
 from streams.log.ends import Ends
 from streams.log.producer import LogProducer
@@ -58,6 +58,9 @@ class Worker:
     Args:
         settings: all of them.
         clock: gives the time, aware, in UTC.
+
+    Attributes:
+        left_behind: a step of stopping did not end in time and may still go on; only the process's end ends it.
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], datetime] = now) -> None:
@@ -80,6 +83,7 @@ class Worker:
         self._engine = Engine(self._create_shape(), self._owners.decide, self._router.route, self._failures.tell)
         self._registry = self._create_registry()
         self._engine.use(self._registry)
+        self.left_behind = False
 
     @property
     def partitions(self) -> tuple[int, ...]:
@@ -95,24 +99,31 @@ class Worker:
         gc.set_threshold(*GARBAGE_THRESHOLDS)
         self._view.start()
         try:
-            await self._engine.start()
-            log.info("worker.started", worker=self._settings.worker_name, region=self._settings.region)
             await self._until(stop)
         finally:
             await self._stop()
         if self._failures.first is not None:
             raise self._failures.first
 
+    async def _work(self) -> None:
+        await self._engine.start()
+        log.info("worker.started", worker=self._settings.worker_name, region=self._settings.region)
+        await asyncio.Event().wait()
+
     async def _until(self, stop: asyncio.Event) -> None:
         waits = [
             asyncio.ensure_future(wait)
-            for wait in (stop.wait(), self._failures.happened.wait(), self._engine.wait_crashed())
+            for wait in (self._work(), stop.wait(), self._failures.happened.wait(), self._engine.wait_crashed())
         ]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
-        if self._engine.crashed is not None and self._failures.first is None:
-            self._failures.tell(RuntimeError(f"the stream engine stopped: {self._engine.crashed!r}"))
+        for wait in done:
+            error = wait.exception()
+            if isinstance(error, Exception):
+                self._failures.tell(error)
+        if self._engine.crashed is not None:
+            self._failures.tell(EngineStopped(f"the stream engine stopped: {self._engine.crashed!r}"))
 
     async def _stop(self) -> None:
         """Finish what runs, close every connection, leave the group: all within one bound."""
@@ -129,7 +140,8 @@ class Worker:
         for index, (what, step) in enumerate(steps):
             left_s = max(0.0, deadline - asyncio.get_running_loop().time())
             # Every step gets an equal share of what is left, and what it does not use goes to those after it.
-            await _bounded(what, step(), max(STEP_TIMEOUT_S_MIN, 2 * left_s / (len(steps) - index + 1)))
+            bound_s = max(STEP_TIMEOUT_S_MIN, 2 * left_s / (len(steps) - index + 1))
+            self.left_behind |= not await _finished(what, step(), bound_s)
         log.info("worker.stopped", worker=self._settings.worker_name)
 
     def _create_view(self) -> CatalogView:
@@ -254,9 +266,18 @@ class Worker:
             return list(read(consumer, self._topics.events, [Stretch(partition, first, end)]))
 
 
-async def _bounded(what: str, work: Awaitable[None], bound_s: float) -> None:
-    """One step of stopping: a step that fails or takes too long does not keep the others from their turn."""
-    try:
-        await asyncio.wait_for(work, bound_s)
-    except Exception as error:  # noqa: BLE001  the worker stops whatever happens
-        log.warning("worker.stop_incomplete", what=what, error=repr(error))
+async def _finished(what: str, work: Awaitable[None], bound_s: float) -> bool:
+    """One step of stopping, and whether it ended in time.
+
+    A step that fails or takes too long does not keep the others from their turn. It is cancelled and not waited
+    for: some libraries go on for as long as they like.
+    """
+    step = asyncio.ensure_future(work)
+    await asyncio.wait({step}, timeout=bound_s)
+    if not step.done():
+        step.cancel()
+        log.warning("worker.stop_incomplete", what=what, error=f"not done within {bound_s:.1f} s")
+        return False
+    if not step.cancelled() and step.exception() is not None:
+        log.warning("worker.stop_incomplete", what=what, error=repr(step.exception()))
+    return True

@@ -143,7 +143,7 @@ class PartitionOwner:
             try:
                 request = self._read(run, record)
             except Unreadable as error:
-                self._office.replies.refuse(error, work.receipts)
+                self._office.replies.refuse(error, record.key, work.receipts)
                 self._office.dead_letters.park(run.topic, run.partition, record, error.error, work.receipts)
             else:
                 self._decide(request, record.offset, now, work)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from statemachine.answers import Answer
+from statemachine.limits import TENANT_ID_LENGTH_MAX
 from statemachine.partition import Claim
 from statemachine.rejections import Rejection
 from statemachine.state import TenantState
@@ -67,11 +68,12 @@ class Replies:
                 request.id,
             )
 
-    def refuse(self, error: Unreadable, receipts: Receipts, tenant: str | None = None) -> None:
-        """Answer a command that could not be read, where it says to whom."""
+    def refuse(self, error: Unreadable, key: bytes | None, receipts: Receipts) -> None:
+        """Answer a command that could not be read, where it says to whom; ``key`` is its record's."""
         if error.id is None or error.reply_to is None or not self._is_ours(error.reply_to):
             return
         answer = Rejection(type(error.error), str(error))
+        tenant = None if key is None else key.decode(errors="replace")[:TENANT_ID_LENGTH_MAX]
         reply = Reply(error.id, tenant, "error", reply_error(answer), None, None, None, None, self._now())
         self._send(error.reply_to, reply, receipts)
 

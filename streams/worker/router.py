@@ -86,7 +86,7 @@ class Router:
             request = decode_command(record.key, record.value, place, value_bytes_max=self._map.value_bytes_max)
             self._replies.check(request)
         except Unreadable as error:
-            self._replies.refuse(error, receipts)
+            self._replies.refuse(error, record.key, receipts)
             self._dead_letters.park(run.topic, run.partition, record, error.error, receipts)
             return None
         return request
