@@ -15,13 +15,13 @@ from streams.terminal.tables import table
 def report_for_people(report: AuditReport) -> Group | Text:
     """What an audit found, findings first."""
     counts = (
-        f"{report.records} records of {report.tenants} tenants: {report.valid} count, "
+        f"{counted(report.records, 'record')} of {counted(report.tenants, 'tenant')}: {report.valid} count, "
         f"{report.void} written under a claim that did not hold"
     )
     verdict = (
         Text.assemble(("The log is sound. ", "bold green"), f"{counts}.")
         if report.clean
-        else Text.assemble((f"The log has {len(report.findings)} findings. ", "bold red"), f"{counts}.")
+        else Text.assemble((f"The log has {counted(len(report.findings), 'finding')}. ", "bold red"), f"{counts}.")
     )
     rows = [(*_place(found), found.code, found.message) for found in (*report.findings, *report.notes)]
     return Group(table(("topic", "partition", "offset", "code", "message"), rows), Text(), verdict) if rows else verdict
@@ -39,3 +39,8 @@ def report_records(report: AuditReport) -> list[dict[str, Any]]:
 
 def _place(found: Finding) -> tuple[str, int, int]:
     return found.topic, found.partition, found.offset
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things, in words that fit it."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
