@@ -80,6 +80,7 @@ def bench(
     console.print(f"load average before: {load_before:.1f} on {os.cpu_count()} cores")
     if json_file is not None:
         made = report.document(found, workload, stock_workload, load_before)
+        json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
 
 
