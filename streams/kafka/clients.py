@@ -23,6 +23,9 @@ REACH_SECONDS: Final = 4.0
 REQUEST_BYTES_MAX: Final = BROADCAST_BYTES_MAX
 """Bytes of one record that a producer lets through; what a topic takes is the topic's own limit."""
 
+QUEUE_KILOBYTES_MAX: Final = 2_147_483_647
+"""What librdkafka can be told at the most: a queue that is full would end a worker."""
+
 REASONS_MAX: Final = 3
 """Reasons that a message about an unreachable Kafka repeats."""
 
@@ -72,9 +75,16 @@ def producer_configuration(settings: Settings, **overrides: Any) -> dict[str, An
 def prefix_producer(settings: Settings) -> Producer:
     """A producer that leaves no gap: it gives no record up by itself, so what arrives is a prefix of what was sent.
 
-    Whoever uses it watches the time itself, and purges what is left before giving up.
+    Whoever uses it watches the time itself, and purges what is left before giving up. How many records wait in it is
+    bounded by the runs that a worker has in flight, so the queue has no bound in records of its own.
     """
-    return producer(settings, delivery_timeout_ms=0, enable_gapless_guarantee=True)
+    return producer(
+        settings,
+        delivery_timeout_ms=0,
+        enable_gapless_guarantee=True,
+        queue_buffering_max_messages=0,
+        queue_buffering_max_kbytes=QUEUE_KILOBYTES_MAX,
+    )
 
 
 def consumer_configuration(settings: Settings, group: str, **overrides: Any) -> dict[str, Any]:
