@@ -9,7 +9,7 @@ from statemachine.partition import Claim
 from streams.errors import LogCorrupt, OwnershipLost
 from streams.registry.partition import OwnedPartition, fold_records
 from streams.registry.registry import Registry
-from tests.unit.registry.conftest import DEADLINE_S, Ground, event_of, landed, write
+from tests.integration.registry.conftest import DEADLINE_S, Ground, event_of, landed, write
 
 pytestmark = pytest.mark.kafka
 

@@ -7,7 +7,7 @@ import pytest
 
 from streams.errors import LogCorrupt, OwnershipLost
 from streams.log.reader import Stretch
-from tests.unit.registry.conftest import DEADLINE_S, Ground, claim_of, event_of, landed, until, write
+from tests.integration.registry.conftest import DEADLINE_S, Ground, claim_of, event_of, landed, until, write
 
 pytestmark = pytest.mark.kafka
 
