@@ -7,7 +7,7 @@ from enum import Enum
 from statemachine.commands import Command, Connect, Reload, Shutdown, Wait
 from statemachine.decide import paused_message
 from statemachine.errors import TenantPaused
-from statemachine.machines import Lifecycle
+from statemachine.machines import Lifecycle, Replication
 from statemachine.rejections import Rejection, rejection_of
 from statemachine.state import Stop, StopReason, TenantState
 
@@ -22,12 +22,21 @@ class Answer(Enum):
 def answer(state: TenantState, command: Command) -> Answer | Rejection:
     """OK, a refusal, or PENDING: ask again when the state changes."""
     if isinstance(command, Connect):
-        return Answer.OK if command.wait is Wait.NO and state.pause is None else _connected(state)
+        return _awaited(state, command.wait)
     if isinstance(command, Reload):
         return _connected(state)
     if isinstance(command, Shutdown):
         return Answer.PENDING if state.lifecycle is Lifecycle.STOPPING else Answer.OK
     return Answer.OK
+
+
+def _awaited(state: TenantState, wait: Wait) -> Answer | Rejection:
+    if wait is Wait.NO and state.pause is None:
+        return Answer.OK
+    reply = _connected(state)
+    if reply is Answer.OK and wait is Wait.STREAMING and state.replication is not Replication.STREAMING:
+        return Answer.PENDING
+    return reply
 
 
 def _connected(state: TenantState) -> Answer | Rejection:

@@ -18,6 +18,7 @@ from statemachine.errors import (
     TooManyConnections,
 )
 from statemachine.events import ConnectPaused, ConnectResumed, ConnectStopped
+from statemachine.machines import Replication
 from statemachine.state import StopReason
 from tests.support.scenario import given
 from tests.unit.statemachine.situations import (
@@ -125,3 +126,10 @@ def test_a_pause_is_answered_while_the_connection_is_still_being_closed() -> Non
 def test_who_waited_through_a_pause_that_was_lifted_learns_that_it_was_stopped_by_one() -> None:
     scenario = READY.given(PAUSED, ConnectResumed(), STOPPED_BY_PAUSE)
     assert answer(scenario.state, Connect()) == Rejection(TenantPaused, "disk swap")
+
+
+def test_a_connect_that_waits_for_rows_is_answered_when_they_are_streamed() -> None:
+    ready = SITUATIONS["ready"].state
+    connect = Connect(wait=Wait.STREAMING)
+    assert answer(ready, connect) is Answer.PENDING
+    assert answer(ready._replace(replication=Replication.STREAMING), connect) is Answer.OK
