@@ -1,26 +1,22 @@
 from __future__ import annotations
 
-import asyncio
-import secrets
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
 import pytest
 
-from streams.catalog.crypto import new_key
 from streams.catalog.store import Catalog
 from streams.catalog.validation import validate
 from streams.devstack.kafka.server import KafkaServer
 from streams.devstack.postgres import PostgresServer
-from streams.kafka.administration import apply
 from streams.service.worker import Worker
 from streams.settings import Settings
+from tests.support import region
+from tests.support.region import fresh_region
 
-STOP_TIMEOUT_S = 20.0
-CONDITION_TIMEOUT_S = 30.0
-LOOK_INTERVAL_S = 0.05
 
 Working = Callable[[], AbstractAsyncContextManager[Worker]]
 
@@ -28,35 +24,14 @@ Working = Callable[[], AbstractAsyncContextManager[Worker]]
 @pytest.fixture
 def settings(kafka: KafkaServer) -> Settings:
     """Topics that no other test has."""
-    settings = Settings.model_validate(
-        {
-            "kafka": kafka.bootstrap,
-            "topic_prefix": f"client-{secrets.token_hex(4)}",
-            "partitions": 4,
-            "encryption_keys": {"k1": new_key()},
-        }
-    )
-    apply(settings)
-    return settings
+    return fresh_region(kafka, "client")
 
 
 @pytest.fixture
 def working(settings: Settings) -> Working:
     """Runs a worker in the test's own loop, for as long as it is entered; it owns every partition."""
 
-    @asynccontextmanager
-    async def run() -> AsyncIterator[Worker]:
-        stop = asyncio.Event()
-        worker = Worker(settings)
-        running = asyncio.create_task(worker.run(stop))
-        try:
-            await until(lambda: running.done() or len(worker.partitions) == settings.partitions)
-            yield worker
-        finally:
-            stop.set()
-            await asyncio.wait_for(running, STOP_TIMEOUT_S)
-
-    return run
+    return partial(region.working, settings)
 
 
 @pytest.fixture
@@ -115,13 +90,3 @@ async def _rows(postgres: PostgresServer, question: str, database: str) -> list[
     finally:
         await administrator.close()
     return rows
-
-
-async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
-    """Return when the condition holds; fail when it does not in time."""
-    async with asyncio.timeout(CONDITION_TIMEOUT_S):
-        while True:
-            holds = condition()
-            if holds if isinstance(holds, bool) else await holds:
-                return
-            await asyncio.sleep(LOOK_INTERVAL_S)

@@ -23,7 +23,8 @@ from streams.kafka.compacted import latest
 from streams.log.reader import open_consumer, read, stretches
 from streams.settings import Settings
 from streams.topics import Topics
-from tests.integration.client.conftest import Working, locks, sessions, until
+from tests.integration.client.conftest import Working, locks, sessions
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
 

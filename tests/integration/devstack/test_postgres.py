@@ -74,7 +74,10 @@ async def test_names_and_passwords_with_quotes_in_them_work(postgres: PostgresSe
     connection = await asyncpg.connect(
         host=postgres.host, port=postgres.port, user=owner, password=password, database=name
     )
+    found = await connection.fetchrow("select current_database(), current_user")
     await connection.close()
+
+    assert tuple(found) == (name, owner)
 
 
 async def test_a_second_database_for_the_same_owner_renews_the_password(postgres: PostgresServer) -> None:

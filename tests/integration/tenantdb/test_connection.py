@@ -103,6 +103,7 @@ async def test_a_closed_connection_can_be_closed_again(database: Database, limit
     connection = await opened(database, 5, limits)
     await connection.close()
     await connection.close()
+    assert connection.backend_pids() == ()
 
 
 async def test_lost_is_set_when_the_locks_backend_ends(

@@ -1,39 +1,31 @@
 from __future__ import annotations
 
-import secrets
 import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from streams.catalog.crypto import new_key
 from streams.catalog.store import Catalog
 from streams.catalog.validation import validate
 from streams.devstack.kafka.server import KafkaServer
 from streams.devstack.postgres import PostgresServer
-from streams.kafka.administration import apply
 from streams.settings import Settings
 from tests.integration.worker.processes import Processes
 from tests.integration.worker.scene import Scene, TenantDatabase
+from tests.support.region import fresh_region
 
 
 @pytest.fixture
 def settings(kafka: KafkaServer) -> Settings:
     """Topics that no other test has, and times as short as a broker allows."""
-    settings = Settings.model_validate(
-        {
-            "kafka": kafka.bootstrap,
-            "topic_prefix": f"worker-{secrets.token_hex(4)}",
-            "partitions": 4,
-            "encryption_keys": {"k1": new_key()},
-            "session_timeout_ms": 6_000,
-            "heartbeat_interval_ms": 200,
-            "database_backoff_min_ms": 100,
-            "database_backoff_max_ms": 500,
-        }
+    return fresh_region(
+        kafka,
+        "worker",
+        session_timeout_ms=6_000,
+        heartbeat_interval_ms=200,
+        database_backoff_min_ms=100,
+        database_backoff_max_ms=500,
     )
-    apply(settings)
-    return settings
 
 
 @pytest.fixture

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -19,9 +18,8 @@ from streams.service.worker import Worker
 from streams.settings import Settings
 from streams.topics import Topics
 from streams.wire.reply import Reply, decode_reply
-
-DEADLINE_S: Final = 40.0
-LOOK_INTERVAL_S: Final = 0.05
+from tests.support import region
+from tests.support.waiting import DEADLINE_S
 
 OURS: Final = "datname = $1 and application_name like 'realtime_connect:%'"
 
@@ -54,16 +52,8 @@ class Scene:
     @asynccontextmanager
     async def working(self, **changed: Any) -> AsyncIterator[Worker]:
         """A worker in the test's own loop that owns every partition."""
-        settings = self.settings.model_copy(update=changed)
-        stop = asyncio.Event()
-        worker = Worker(settings)
-        running = asyncio.create_task(worker.run(stop))
-        try:
-            await until(lambda: running.done() or len(worker.partitions) == settings.partitions)
+        async with region.working(self.settings.model_copy(update=changed)) as worker:
             yield worker
-        finally:
-            stop.set()
-            await asyncio.wait_for(running, DEADLINE_S)
 
     def entries(self) -> list[HistoryEntry]:
         """The whole log."""
@@ -111,13 +101,3 @@ class Scene:
         group = f"{self.settings.topic_prefix}.{self.settings.region}"
         with open_consumer(consumer_configuration(self.settings, group)) as member:
             member.commit(offsets=places, asynchronous=False)
-
-
-async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
-    """Return when the condition holds; fail when it does not in time."""
-    async with asyncio.timeout(DEADLINE_S):
-        while True:
-            holds = condition()
-            if holds if isinstance(holds, bool) else await holds:
-                return
-            await asyncio.sleep(LOOK_INTERVAL_S)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Iterator
 
 import pytest
 
-from streams.catalog.crypto import new_key
 from streams.client import ConnectClient
 from streams.devstack.kafka.server import BACK_SOON, KafkaServer
-from streams.kafka.administration import apply
-from streams.settings import Settings
 from tests.integration.worker.scene import Scene
+from tests.support.region import fresh_region
 
 pytestmark = [pytest.mark.kafka]
 
@@ -28,15 +25,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
 
 
 async def test_a_worker_outlives_a_restart_of_its_broker(broker: KafkaServer) -> None:
-    settings = Settings.model_validate(
-        {
-            "kafka": broker.bootstrap,
-            "topic_prefix": f"broker-{secrets.token_hex(4)}",
-            "partitions": 4,
-            "encryption_keys": {"k1": new_key()},
-        }
-    )
-    apply(settings)
+    settings = fresh_region(broker, "broker")
     scene = Scene(settings)
     tenants = [f"t{number}" for number in range(8)]
     async with scene.working() as worker:

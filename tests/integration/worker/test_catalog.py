@@ -10,7 +10,8 @@ import pytest
 from statemachine.errors import TenantNotFound, TenantSuspended
 from streams.catalog.store import Catalog
 from streams.client import ConnectClient
-from tests.integration.worker.scene import Scene, TenantDatabase, until
+from tests.integration.worker.scene import Scene, TenantDatabase
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
 

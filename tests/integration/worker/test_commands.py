@@ -14,7 +14,8 @@ from statemachine.commands import Command, Connect, PauseTenant, ResumeTenant, S
 from streams.client import ConnectClient
 from streams.kafka.partitioner import partition_of
 from streams.wire.command import ReplyTo, Request, encode_command
-from tests.integration.worker.scene import DEADLINE_S, Scene, TenantDatabase, until
+from tests.integration.worker.scene import Scene, TenantDatabase
+from tests.support.waiting import DEADLINE_S, until
 
 pytestmark = pytest.mark.kafka
 

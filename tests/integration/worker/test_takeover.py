@@ -16,7 +16,8 @@ from statemachine.events import Claimed
 from streams.client import ConnectClient
 from streams.kafka.partitioner import partition_of
 from tests.integration.worker.processes import Processes, WorkerProcess
-from tests.integration.worker.scene import DEADLINE_S, Scene, TenantDatabase, until
+from tests.integration.worker.scene import Scene, TenantDatabase
+from tests.support.waiting import DEADLINE_S, until
 
 pytestmark = pytest.mark.kafka
 
