@@ -17,7 +17,6 @@ from streams.settings import Settings
 from tests.support import region
 from tests.support.region import fresh_region
 
-
 Working = Callable[[], AbstractAsyncContextManager[Worker]]
 
 
