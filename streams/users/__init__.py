@@ -1,0 +1,1 @@
+"""Who uses a tenant: the reports of gateways, summed."""
