@@ -7,16 +7,20 @@ the owner must do in a state. Nothing in this package knows a clock, randomness,
 from __future__ import annotations
 
 from statemachine.answers import Answer, answer
-from statemachine.decide import Terms, deadlines, decide
+from statemachine.deadlines import deadlines
+from statemachine.decide import decide
 from statemachine.fold import fold
+from statemachine.health import Health, health
 from statemachine.partition import PartitionState
-from statemachine.reactions import Reaction, reaction
+from statemachine.reactions import Reaction, reaction, streamed
 from statemachine.rejections import Rejection
 from statemachine.state import TenantState
+from statemachine.terms import Terms
 from statemachine.why import why
 
 __all__ = [
     "Answer",
+    "Health",
     "PartitionState",
     "Reaction",
     "Rejection",
@@ -26,6 +30,8 @@ __all__ = [
     "deadlines",
     "decide",
     "fold",
+    "health",
     "reaction",
+    "streamed",
     "why",
 ]

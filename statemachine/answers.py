@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 from statemachine.commands import Command, Connect, Reload, Shutdown, Wait
+from statemachine.connect_limit import limit_rejection
 from statemachine.decide import paused_message
 from statemachine.errors import TenantPaused
 from statemachine.machines import Lifecycle, Replication
 from statemachine.rejections import Rejection, rejection_of
 from statemachine.state import Stop, StopReason, TenantState
+
+_STREAMED: Final = (Replication.STREAMING, Replication.OFF)
+"""Nothing is left to wait for; where rows are not to be streamed at all, the status says so."""
 
 
 class Answer(Enum):
@@ -31,10 +36,10 @@ def answer(state: TenantState, command: Command) -> Answer | Rejection:
 
 
 def _awaited(state: TenantState, wait: Wait) -> Answer | Rejection:
-    if wait is Wait.NO and state.pause is None:
+    if wait is Wait.NO and state.pause is None and state.retry_at is None:
         return Answer.OK
     reply = _connected(state)
-    if reply is Answer.OK and wait is Wait.STREAMING and state.replication is not Replication.STREAMING:
+    if reply is Answer.OK and wait is Wait.STREAMING and state.replication not in _STREAMED:
         return Answer.PENDING
     return reply
 
@@ -44,6 +49,8 @@ def _connected(state: TenantState) -> Answer | Rejection:
         return Rejection(TenantPaused, paused_message(state.pause), state.pause.until)
     if state.lifecycle is Lifecycle.READY:
         return Answer.OK
+    if state.retry_at is not None:
+        return limit_rejection(state)
     if state.lifecycle is not Lifecycle.ABSENT or state.reconnect:
         return Answer.PENDING
     return rejection_of(state.stop or Stop(StopReason.REQUESTED, None, "the tenant is not connected"))

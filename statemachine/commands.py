@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
 
 from statemachine.limits import CONNECT_TIMEOUT_MS, CONNECT_TIMEOUT_MS_MAX, TEXT_LENGTH_MAX
-from statemachine.state import StopReason
+from statemachine.state import ReplicationMode, StopReason
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -127,6 +127,7 @@ class CheckPassed:
     required: int
     migrations_on_database: int
     took_ms: int
+    replication: ReplicationMode = ReplicationMode.OFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +171,104 @@ class ReconnectWanted:
     """A stopped tenant is to be connected again."""
 
 
+@dataclass(frozen=True, slots=True)
+class FailuresWeighed:
+    """A connect failed: it is to be weighed whether that was too often."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChanged:
+    """The catalog entry differs from what the tenant is connected with."""
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationsDone:
+    """The database of a tenant that is not connected was migrated. Duration in milliseconds."""
+
+    migrations_run: int
+    migrations_on_database: int
+    took_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStarted:
+    """Rows are streamed; see `statemachine.events.ReplicationStarted` for the fields."""
+
+    slot: str
+    mode: ReplicationMode
+    resumed_from: str | None
+    system_identifier: str
+    timeline: int
+    backfilled: int
+    delivers_from_lsn: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFailed:
+    """Rows are not streamed: the stream broke, or could not be started.
+
+    Attributes:
+        code: the operational code.
+        message: what was tried and what came of it, without secrets.
+        resume_point: LSN up to which rows are known to be delivered, where it is known.
+        blocked_by: the session that stands in the way, where there is one.
+        chance: a random number from 0 to 1 that spreads the next attempt.
+    """
+
+    code: str
+    message: str
+    resume_point: str | None = None
+    blocked_by: str | None = None
+    chance: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class GapFound:
+    """Rows may be missing from the broadcasts; see `statemachine.events.ReplicationGap` for the fields."""
+
+    from_lsn: str | None
+    to_lsn: str | None
+    cause: str
+    recovered_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UsersCounted:
+    """The reports of gateways were summed.
+
+    Attributes:
+        users: users of the tenant now.
+        empty_since: since when there are none; None while there are, and where no gateway ever reported.
+    """
+
+    users: int
+    empty_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionFailed:
+    """The partition of a UTC day, ISO 8601, could not be made."""
+
+    day: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionMade:
+    """The partition of a UTC day, ISO 8601, is there."""
+
+    day: str
+
+
 class Deadline(StrEnum):
     """The deadlines that a state can hold."""
 
     PAUSE = "pause"
     DATABASE_RECOVERY = "database_recovery"
+    REPLICATION_ATTEMPT = "replication_attempt"
+    REPLICATION_RECOVERY = "replication_recovery"
+    IDLE_SHUTDOWN = "idle_shutdown"
+    CONNECT_LIMIT = "connect_limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,5 +286,14 @@ Report = (
     | ConnectionLost
     | ConnectionRestored
     | ReconnectWanted
+    | FailuresWeighed
+    | SettingsChanged
+    | MigrationsDone
+    | StreamStarted
+    | StreamFailed
+    | GapFound
+    | UsersCounted
+    | PartitionFailed
+    | PartitionMade
     | DeadlineReached
 )

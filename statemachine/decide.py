@@ -1,14 +1,15 @@
 """Deciding: (state, command, now) → what happened, a refusal, or nothing.
 
 One command gives at most one event, and one event is one record, so a transition is atomic. Nothing here
-reads a clock, waits, or knows of Kafka; what the surroundings say comes in as `Terms`.
+reads a clock, waits, or knows of Kafka; what the surroundings say comes in as `Terms`. Replication, occupancy
+and the limit on connect failures are decided next door.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from datetime import datetime
+from typing import Any, Final
 
 from statemachine.commands import (
     CheckHealth,
@@ -21,6 +22,11 @@ from statemachine.commands import (
     Deadline,
     DeadlineReached,
     EffectFailed,
+    FailuresWeighed,
+    GapFound,
+    MigrationsDone,
+    PartitionFailed,
+    PartitionMade,
     PauseTenant,
     ProvisionDone,
     ReconnectWanted,
@@ -28,41 +34,40 @@ from statemachine.commands import (
     Report,
     ResumeTenant,
     Retry,
+    SettingsChanged,
     Shutdown,
     Status,
+    StreamFailed,
+    StreamStarted,
+    UsersCounted,
 )
-from statemachine.errors import TenantDatabaseUnavailable, TenantNotFound, TenantPaused
+from statemachine.connect_limit import failures_weighed, limit_rejection
+from statemachine.deadlines import deadlines
+from statemachine.errors import TenantNotFound, TenantPaused
 from statemachine.events import (
     ConnectChecked,
     ConnectPaused,
     ConnectProvisioned,
     ConnectRequested,
     ConnectResumed,
+    ConnectRetried,
     ConnectStopped,
     ConnectStopping,
     DatabaseLost,
     DatabaseRestored,
+    LimitCleared,
+    MigrationsFinished,
+    OccupancyUsed,
+    PartitionsFailed,
+    PartitionsRestored,
     TenantEventData,
 )
-from statemachine.limits import DATABASE_RECOVERY_WINDOW
-from statemachine.machines import LIVE, DatabaseHealth, Lifecycle
+from statemachine.machines import LIVE, DatabaseHealth, Lifecycle, Replication
+from statemachine.occupancy import users_counted
 from statemachine.rejections import Rejection
 from statemachine.state import Pause, Stop, StopReason, TenantState
-
-
-class Terms(NamedTuple):
-    """What the surroundings say at the moment of a decision.
-
-    Attributes:
-        platform_region: region of the tenant's catalog entry, None where it has none.
-        serving_region: region whose workers serve it.
-        database_recovery_window: how long a lost database may stay away.
-    """
-
-    platform_region: str | None = None
-    serving_region: str | None = None
-    database_recovery_window: timedelta = DATABASE_RECOVERY_WINDOW
-
+from statemachine.streaming import gap_found, stream_failed, stream_started
+from statemachine.terms import Terms
 
 Decision = TenantEventData | Rejection | None
 """What happened, why it was refused, or None where nothing changes."""
@@ -83,6 +88,8 @@ def _connect(state: TenantState, command: Connect, _now: datetime, terms: Terms)
 
 def _request(state: TenantState, terms: Terms, requested_by: str | None) -> Decision:
     if state.lifecycle is Lifecycle.ABSENT:
+        if state.retry_at is not None:
+            return limit_rejection(state)
         return ConnectRequested(terms.platform_region, terms.serving_region, requested_by)
     if state.lifecycle is Lifecycle.STOPPING and not state.reconnect:
         return _stopping(state.stop or Stop(StopReason.REQUESTED, None, ""), reconnect=True)
@@ -97,13 +104,17 @@ def _nothing(_state: TenantState, _command: object, _now: datetime, _terms: Term
     return None
 
 
-def _check_health(state: TenantState, _command: CheckHealth, _now: datetime, terms: Terms) -> Decision:
+def _check_health(_state: TenantState, _command: CheckHealth, _now: datetime, terms: Terms) -> Decision:
     if terms.platform_region is None:
         return Rejection(TenantNotFound, TenantNotFound.meaning)
-    if state.database is DatabaseHealth.RECOVERING:
-        message = "a connection to the database was lost and is not back yet"
-        return Rejection(TenantDatabaseUnavailable, message, state.recovery_until)
     return None
+
+
+def _retry(state: TenantState, command: Retry, _now: datetime, _terms: Terms) -> Decision:
+    if state.lifecycle is Lifecycle.ABSENT and state.retry_at is not None:
+        return LimitCleared(command.reason, command.author)
+    waits = state.database is DatabaseHealth.RECOVERING or state.replication is Replication.WAITING
+    return ConnectRetried(command.reason, command.author) if state.lifecycle is Lifecycle.READY and waits else None
 
 
 def _shutdown(state: TenantState, command: Shutdown, _now: datetime, _terms: Terms) -> Decision:
@@ -133,7 +144,9 @@ def _resume(state: TenantState, command: ResumeTenant, _now: datetime, _terms: T
 def _check_passed(state: TenantState, report: CheckPassed, _now: datetime, _terms: Terms) -> Decision:
     if state.lifecycle is not Lifecycle.CHECKING:
         return None
-    return ConnectChecked(report.available, report.required, report.migrations_on_database, report.took_ms)
+    return ConnectChecked(
+        report.available, report.required, report.migrations_on_database, report.took_ms, report.replication
+    )
 
 
 def _provision_done(state: TenantState, report: ProvisionDone, _now: datetime, _terms: Terms) -> Decision:
@@ -169,34 +182,79 @@ def _connection_restored(state: TenantState, _report: ConnectionRestored, _now: 
 
 
 def _reconnect_wanted(state: TenantState, _report: ReconnectWanted, _now: datetime, terms: Terms) -> Decision:
-    if state.lifecycle is not Lifecycle.ABSENT or not state.reconnect:
+    if state.lifecycle is not Lifecycle.ABSENT or not state.reconnect or state.retry_at is not None:
         return None
     return ConnectRequested(terms.platform_region, terms.serving_region, "reload")
 
 
-def _deadline_reached(state: TenantState, report: DeadlineReached, now: datetime, _terms: Terms) -> Decision:
+def _settings_changed(state: TenantState, _report: SettingsChanged, _now: datetime, _terms: Terms) -> Decision:
+    if state.lifecycle in LIVE:
+        return _stopping(Stop(StopReason.REQUESTED, None, "the settings changed"), reconnect=True)
+    if state.lifecycle is Lifecycle.ABSENT and state.retry_at is not None:
+        return LimitCleared("the settings changed", "catalog")
+    return None
+
+
+def _migrations_done(state: TenantState, report: MigrationsDone, _now: datetime, _terms: Terms) -> Decision:
+    if state.lifecycle is not Lifecycle.ABSENT:
+        return None
+    return MigrationsFinished(report.migrations_run, report.migrations_on_database, report.took_ms)
+
+
+def _partition_failed(state: TenantState, report: PartitionFailed, _now: datetime, _terms: Terms) -> Decision:
+    if not _kept(state) or report.day in state.partitions_failed:
+        return None
+    return PartitionsFailed(report.day, report.message)
+
+
+def _partition_made(state: TenantState, report: PartitionMade, _now: datetime, _terms: Terms) -> Decision:
+    if not _kept(state) or report.day not in state.partitions_failed:
+        return None
+    return PartitionsRestored(report.day)
+
+
+def _kept(state: TenantState) -> bool:
+    return state.lifecycle in (Lifecycle.ABSENT, Lifecycle.READY)
+
+
+def _deadline_reached(state: TenantState, report: DeadlineReached, now: datetime, terms: Terms) -> Decision:
     due = deadlines(state).get(report.deadline)
     if due is None or due > now:
         return None
-    if report.deadline is Deadline.PAUSE:
-        return ConnectResumed("the pause ran out", "timer")
-    return _stopping(
-        Stop(
-            StopReason.DATABASE_RECOVERY_WINDOW_EXCEEDED,
-            "DatabaseConnectionRecoveryWindowExceeded",
-            "the database did not come back within its recovery window",
-        )
-    )
+    match report.deadline:
+        case Deadline.PAUSE:
+            return ConnectResumed("the pause ran out", "timer")
+        case Deadline.CONNECT_LIMIT:
+            return LimitCleared("the wait is over", "timer")
+        case Deadline.IDLE_SHUTDOWN:
+            return _idle_over(terms)
+        case Deadline.REPLICATION_ATTEMPT:
+            return None
+    return _stopping(_EXCEEDED[report.deadline])
 
 
-def deadlines(state: TenantState) -> dict[Deadline, datetime]:
-    """The moments at which the owner must decide again, derived from the state."""
-    due: dict[Deadline, datetime] = {}
-    if state.pause is not None and state.pause.until is not None:
-        due[Deadline.PAUSE] = state.pause.until
-    if state.recovery_until is not None and state.lifecycle is Lifecycle.READY:
-        due[Deadline.DATABASE_RECOVERY] = state.recovery_until
-    return due
+def _idle_over(terms: Terms) -> Decision:
+    """Nobody came back; where it is not known whether somebody did, nothing is decided yet."""
+    if terms.users is None:
+        return None
+    if terms.users > 0:
+        return OccupancyUsed(terms.users)
+    return _stopping(Stop(StopReason.IDLE, None, "nobody used the tenant"))
+
+
+_EXCEEDED: Final = {
+    Deadline.DATABASE_RECOVERY: Stop(
+        StopReason.DATABASE_RECOVERY_WINDOW_EXCEEDED,
+        "DatabaseConnectionRecoveryWindowExceeded",
+        "the database did not come back within its recovery window",
+    ),
+    Deadline.REPLICATION_RECOVERY: Stop(
+        StopReason.REPLICATION_RECOVERY_WINDOW_EXCEEDED,
+        "ReplicationRecoveryWindowExceeded",
+        "rows could not be streamed within the recovery window",
+    ),
+}
+"""What a recovery window that has run out leads to."""
 
 
 def paused_message(pause: Pause) -> str:
@@ -210,7 +268,7 @@ _DECISIONS: Final[dict[type, Callable[[TenantState, Any, datetime, Terms], Decis
     Connect: _connect,
     Status: _nothing,
     CheckHealth: _check_health,
-    Retry: _nothing,
+    Retry: _retry,
     Shutdown: _shutdown,
     Reload: _reload,
     PauseTenant: _pause,
@@ -222,5 +280,14 @@ _DECISIONS: Final[dict[type, Callable[[TenantState, Any, datetime, Terms], Decis
     ConnectionLost: _connection_lost,
     ConnectionRestored: _connection_restored,
     ReconnectWanted: _reconnect_wanted,
+    FailuresWeighed: failures_weighed,
+    SettingsChanged: _settings_changed,
+    MigrationsDone: _migrations_done,
+    StreamStarted: stream_started,
+    StreamFailed: stream_failed,
+    GapFound: gap_found,
+    UsersCounted: users_counted,
+    PartitionFailed: _partition_failed,
+    PartitionMade: _partition_made,
     DeadlineReached: _deadline_reached,
 }

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, ClassVar, Final, NamedTuple
+from typing import Annotated, ClassVar, Final, NamedTuple, get_args
 
 from pydantic import AfterValidator, Field
 
-from statemachine.state import StopReason
+from statemachine.state import ReplicationMode, StopReason
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -55,6 +55,7 @@ class ConnectChecked:
     required: Annotated[int, Field(description="connections that must be free")]
     migrations_on_database: Annotated[Count, Field(description="migrations recorded in the database")]
     took_ms: Annotated[Count, Field(description="duration of the check in milliseconds")]
+    replication: Annotated[ReplicationMode, Field(description="how rows are to be streamed")] = ReplicationMode.OFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,125 @@ class DatabaseRestored:
     type: ClassVar[str] = "database.restored"
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectRetried:
+    """An operator ended a waiting period of a connected tenant: what waits is tried at once."""
+
+    type: ClassVar[str] = "connect.retried"
+    reason: str = ""
+    author: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicationStarted:
+    """Rows of the tenant are streamed, from the resume point on where there was one."""
+
+    type: ClassVar[str] = "replication.started"
+    slot: Annotated[str, Field(description="name of the temporary slot")]
+    mode: ReplicationMode
+    resumed_from: Annotated[str | None, Field(description="LSN of the resume point")]
+    system_identifier: str
+    timeline: Count
+    backfilled: Annotated[Count, Field(description="rows that were read from the table before the stream")]
+    delivers_from_lsn: Annotated[str, Field(description="every row committed after this LSN is streamed")]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicationLost:
+    """The stream of the tenant's rows broke: streaming → waiting."""
+
+    type: ClassVar[str] = "replication.lost"
+    code: str
+    message: str
+    next_attempt_at: Moment
+    recovery_until: Moment
+    resume_point: Annotated[str | None, Field(description="LSN up to which rows are known to be delivered")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicationPostponed:
+    """The stream could not be started; it is tried again: starting or waiting → waiting."""
+
+    type: ClassVar[str] = "replication.postponed"
+    code: str
+    message: str
+    next_attempt_at: Moment
+    recovery_until: Moment
+    resume_point: Annotated[str | None, Field(description="LSN up to which rows are known to be delivered")] = None
+    blocked_by: Annotated[str | None, Field(description="the session that stands in the way")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicationGap:
+    """Rows may be missing from the broadcasts: a loss that cannot be excluded, with its bounds and its cause."""
+
+    type: ClassVar[str] = "replication.gap"
+    from_lsn: str | None
+    to_lsn: str | None
+    cause: str
+    recovered_by: Annotated[str | None, Field(description="what was done about it")] = None
+
+
+@dataclass(frozen=True, slots=True)
+class OccupancyUsed:
+    """Somebody uses the tenant."""
+
+    type: ClassVar[str] = "occupancy.used"
+    users: Count
+
+
+@dataclass(frozen=True, slots=True)
+class OccupancyIdle:
+    """Nobody used the tenant for the whole window: it is stopped at ``shutdown_at`` unless somebody comes."""
+
+    type: ClassVar[str] = "occupancy.idle"
+    shutdown_at: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionsFailed:
+    """A day's partition could not be made; it is tried again."""
+
+    type: ClassVar[str] = "partitions.failed"
+    day: Annotated[str, Field(description="UTC day, ISO 8601")]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionsRestored:
+    """A day's partition that could not be made is there now."""
+
+    type: ClassVar[str] = "partitions.restored"
+    day: Annotated[str, Field(description="UTC day, ISO 8601")]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReached:
+    """Connecting failed too often: it is not tried before ``retry_at``."""
+
+    type: ClassVar[str] = "limit.reached"
+    retry_at: Moment
+
+
+@dataclass(frozen=True, slots=True)
+class LimitCleared:
+    """Connecting may be tried again."""
+
+    type: ClassVar[str] = "limit.cleared"
+    reason: str = ""
+    author: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationsFinished:
+    """The database of a tenant that is not connected was migrated."""
+
+    type: ClassVar[str] = "migrations.finished"
+    migrations_run: Annotated[Count, Field(description="migrations that were run now")]
+    migrations_on_database: Annotated[Count, Field(description="migrations recorded in the database")]
+    took_ms: Annotated[Count, Field(description="duration in milliseconds")]
+
+
 TenantEventData = (
     ConnectRequested
     | ConnectChecked
@@ -134,24 +254,22 @@ TenantEventData = (
     | ConnectResumed
     | DatabaseLost
     | DatabaseRestored
+    | ConnectRetried
+    | ReplicationStarted
+    | ReplicationLost
+    | ReplicationPostponed
+    | ReplicationGap
+    | OccupancyUsed
+    | OccupancyIdle
+    | PartitionsFailed
+    | PartitionsRestored
+    | LimitReached
+    | LimitCleared
+    | MigrationsFinished
 )
 EventData = Claimed | TenantEventData
 
-EVENT_TYPES: Final[dict[str, type[EventData]]] = {
-    data.type: data
-    for data in (
-        Claimed,
-        ConnectRequested,
-        ConnectChecked,
-        ConnectProvisioned,
-        ConnectStopping,
-        ConnectStopped,
-        ConnectPaused,
-        ConnectResumed,
-        DatabaseLost,
-        DatabaseRestored,
-    )
-}
+EVENT_TYPES: Final[dict[str, type[EventData]]] = {data.type: data for data in get_args(EventData)}
 """Every event type of the contract and its payload."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from statemachine.connect_limit import CONNECT_FAILURES
 from statemachine.errors import IllegalEvent
 from statemachine.events import (
     ConnectChecked,
@@ -12,16 +13,30 @@ from statemachine.events import (
     ConnectProvisioned,
     ConnectRequested,
     ConnectResumed,
+    ConnectRetried,
     ConnectStopped,
     ConnectStopping,
     DatabaseLost,
     DatabaseRestored,
     Event,
+    LimitCleared,
+    LimitReached,
+    MigrationsFinished,
+    OccupancyIdle,
+    OccupancyUsed,
+    PartitionsFailed,
+    PartitionsRestored,
+    ReplicationGap,
+    ReplicationLost,
+    ReplicationPostponed,
+    ReplicationStarted,
 )
-from statemachine.limits import COMMAND_IDS_KEPT_MAX
-from statemachine.machines import Lifecycle
-from statemachine.state import EventName, Pause, Stop, StopReason, TenantState
+from statemachine.limits import COMMAND_IDS_KEPT_MAX, CONNECT_FAILURES_KEPT_MAX, PARTITION_DAYS_KEPT_MAX
+from statemachine.machines import Lifecycle, Replication
+from statemachine.state import EventName, Pause, Stop, StopReason, StreamStart, TenantState
 from statemachine.table import moves
+
+Changes = dict[str, Any]
 
 _INDEX: Final = {name: index for index, name in enumerate(TenantState._fields)}
 
@@ -38,9 +53,10 @@ def fold(state: TenantState, event: Event) -> TenantState:
     if moved is None:
         raise IllegalEvent(
             f"{event.data.type} of tenant {event.tenant!r}, sequence {event.sequence}, is not permitted while it is "
-            f"{state.lifecycle.value}, database {state.database.value}"
+            f"{state.lifecycle.value}, database {state.database.value}, replication {state.replication.value}, "
+            f"occupancy {state.occupancy.value}"
         )
-    changes = _CHANGES[type(event.data)](state, event.data)
+    changes = _CHANGES[type(event.data)](state, event, event.data)
     changes.update(moved, sequence=event.sequence, hash=event.hash)
     if moved.get("lifecycle", state.lifecycle) is not state.lifecycle:
         changes["since"] = event.time
@@ -69,7 +85,7 @@ def _check_place(state: TenantState, event: Event) -> None:
         raise IllegalEvent(f"the hash chain of tenant {event.tenant!r} is broken before sequence {event.sequence}")
 
 
-def _requested(_state: TenantState, data: ConnectRequested) -> dict[str, Any]:
+def _requested(_state: TenantState, _event: Event, data: ConnectRequested) -> Changes:
     return {
         "platform_region": data.platform_region,
         "serving_region": data.serving_region,
@@ -78,50 +94,133 @@ def _requested(_state: TenantState, data: ConnectRequested) -> dict[str, Any]:
     }
 
 
-def _checked(_state: TenantState, data: ConnectChecked) -> dict[str, Any]:
-    return {"migrations": data.migrations_on_database}
+def _checked(_state: TenantState, _event: Event, data: ConnectChecked) -> Changes:
+    return {"migrations": data.migrations_on_database, "mode": data.replication}
 
 
-def _provisioned(state: TenantState, data: ConnectProvisioned) -> dict[str, Any]:
-    return {"migrations": (state.migrations or 0) + data.migrations_run}
-
-
-def _stopping(_state: TenantState, data: ConnectStopping) -> dict[str, Any]:
-    return {"stop": Stop(data.reason, data.code, data.message), "reconnect": data.reconnect}
-
-
-def _stopped(state: TenantState, data: ConnectStopped) -> dict[str, Any]:
+def _provisioned(state: TenantState, _event: Event, data: ConnectProvisioned) -> Changes:
     return {
-        "stop": Stop(data.reason, data.code, data.message),
-        "recovery_until": None,
-        "reconnect": state.reconnect and state.lifecycle is not Lifecycle.ABSENT,
+        "migrations": (state.migrations or 0) + data.migrations_run,
+        "failures": (),
+        "partitions_failed": tuple(day for day in state.partitions_failed if day not in data.partitions),
     }
 
 
-def _paused(state: TenantState, data: ConnectPaused) -> dict[str, Any]:
-    changes: dict[str, Any] = {"pause": Pause(data.reason, data.author, data.until)}
-    if state.lifecycle is not Lifecycle.ABSENT:
-        changes["stop"] = Stop(StopReason.PAUSED, None, data.reason)
-    changes["reconnect"] = False
+def _stopping(_state: TenantState, _event: Event, data: ConnectStopping) -> Changes:
+    return {"stop": Stop(data.reason, data.code, data.message), "reconnect": data.reconnect}
+
+
+def _stopped(state: TenantState, event: Event, data: ConnectStopped) -> Changes:
+    changes: Changes = {
+        **_WINDOWS_CLOSED,
+        "stop": Stop(data.reason, data.code, data.message),
+        "reconnect": state.reconnect and state.lifecycle is not Lifecycle.ABSENT,
+    }
+    if state.lifecycle in _CONNECTING and data.reason in CONNECT_FAILURES:
+        changes["failures"] = (*state.failures, event.time)[-CONNECT_FAILURES_KEPT_MAX:]
     return changes
 
 
-def _resumed(_state: TenantState, _data: ConnectResumed) -> dict[str, Any]:
+def _paused(state: TenantState, _event: Event, data: ConnectPaused) -> Changes:
+    changes: Changes = {"pause": Pause(data.reason, data.author, data.until), "reconnect": False}
+    if state.lifecycle is not Lifecycle.ABSENT:
+        changes["stop"] = Stop(StopReason.PAUSED, None, data.reason)
+    return changes
+
+
+def _resumed(_state: TenantState, _event: Event, _data: ConnectResumed) -> Changes:
     return {"pause": None}
 
 
-def _lost(_state: TenantState, data: DatabaseLost) -> dict[str, Any]:
+def _retried(state: TenantState, event: Event, _data: ConnectRetried) -> Changes:
+    waits = state.replication is Replication.WAITING
+    return {"retried_at": event.time, "next_attempt_at": event.time if waits else None}
+
+
+def _lost(_state: TenantState, _event: Event, data: DatabaseLost) -> Changes:
     return {"recovery_until": data.recovery_until}
 
 
-def _restored(_state: TenantState, _data: DatabaseRestored) -> dict[str, Any]:
+def _restored(_state: TenantState, _event: Event, _data: DatabaseRestored) -> Changes:
     return {"recovery_until": None}
 
 
-_REMEMBERED: Final = {ConnectPaused.type: "pause_event", DatabaseLost.type: "recovery_event"}
+def _started(_state: TenantState, event: Event, _data: ReplicationStarted) -> Changes:
+    return {
+        "next_attempt_at": None,
+        "replication_until": None,
+        "replication_delay": None,
+        "stream": StreamStart(event.time, event.claim),
+    }
+
+
+def _not_streamed(_state: TenantState, event: Event, data: ReplicationLost | ReplicationPostponed) -> Changes:
+    return {
+        "next_attempt_at": data.next_attempt_at,
+        "replication_until": data.recovery_until,
+        "replication_delay": data.next_attempt_at - event.time,
+    }
+
+
+def _used(_state: TenantState, event: Event, data: OccupancyUsed) -> Changes:
+    return {"users": data.users, "occupancy_since": event.time, "shutdown_at": None}
+
+
+def _idle(_state: TenantState, event: Event, data: OccupancyIdle) -> Changes:
+    return {"users": 0, "occupancy_since": event.time, "shutdown_at": data.shutdown_at}
+
+
+def _partitions_failed(state: TenantState, _event: Event, data: PartitionsFailed) -> Changes:
+    return {"partitions_failed": tuple(sorted({*state.partitions_failed, data.day}))[-PARTITION_DAYS_KEPT_MAX:]}
+
+
+def _partitions_restored(state: TenantState, _event: Event, data: PartitionsRestored) -> Changes:
+    return {"partitions_failed": tuple(day for day in state.partitions_failed if day != data.day)}
+
+
+def _limited(_state: TenantState, _event: Event, data: LimitReached) -> Changes:
+    return {"retry_at": data.retry_at}
+
+
+def _cleared(_state: TenantState, _event: Event, _data: LimitCleared) -> Changes:
+    return {"retry_at": None, "failures": ()}
+
+
+def _migrated(_state: TenantState, _event: Event, data: MigrationsFinished) -> Changes:
+    return {"migrations": data.migrations_on_database}
+
+
+def _nothing(_state: TenantState, _event: Event, _data: object) -> Changes:
+    return {}
+
+
+_CONNECTING: Final = (Lifecycle.CHECKING, Lifecycle.PROVISIONING)
+
+_WINDOWS_CLOSED: Final[Changes] = {
+    "recovery_until": None,
+    "next_attempt_at": None,
+    "replication_until": None,
+    "replication_delay": None,
+    "users": 0,
+    "occupancy_since": None,
+    "shutdown_at": None,
+}
+"""What a tenant without a connection has no more."""
+
+_REMEMBERED: Final = {
+    ConnectPaused.type: "pause_event",
+    DatabaseLost.type: "recovery_event",
+    ReplicationLost.type: "replication_event",
+    ReplicationPostponed.type: "replication_event",
+    ReplicationGap.type: "gap_event",
+    OccupancyUsed.type: "occupancy_event",
+    OccupancyIdle.type: "occupancy_event",
+    PartitionsFailed.type: "partitions_event",
+    LimitReached.type: "limit_event",
+}
 """Events that explain a state later on, and where they are remembered."""
 
-_CHANGES: Final[dict[type, Callable[[TenantState, Any], dict[str, Any]]]] = {
+_CHANGES: Final[dict[type, Callable[[TenantState, Event, Any], Changes]]] = {
     ConnectRequested: _requested,
     ConnectChecked: _checked,
     ConnectProvisioned: _provisioned,
@@ -129,6 +228,18 @@ _CHANGES: Final[dict[type, Callable[[TenantState, Any], dict[str, Any]]]] = {
     ConnectStopped: _stopped,
     ConnectPaused: _paused,
     ConnectResumed: _resumed,
+    ConnectRetried: _retried,
     DatabaseLost: _lost,
     DatabaseRestored: _restored,
+    ReplicationStarted: _started,
+    ReplicationLost: _not_streamed,
+    ReplicationPostponed: _not_streamed,
+    ReplicationGap: _nothing,
+    OccupancyUsed: _used,
+    OccupancyIdle: _idle,
+    PartitionsFailed: _partitions_failed,
+    PartitionsRestored: _partitions_restored,
+    LimitReached: _limited,
+    LimitCleared: _cleared,
+    MigrationsFinished: _migrated,
 }

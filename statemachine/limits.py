@@ -25,3 +25,30 @@ CONNECT_TIMEOUT_MS_MAX: Final = 600_000
 
 DATABASE_RECOVERY_WINDOW: Final = timedelta(minutes=10)
 """How long a lost database may stay away before the tenant is stopped."""
+
+REPLICATION_RECOVERY_WINDOW: Final = timedelta(hours=2)
+"""How long rows may not be streamed before the tenant is stopped."""
+
+REPLICATION_DELAY_MIN: Final = timedelta(seconds=5)
+"""The shortest wait before streaming is tried again."""
+
+REPLICATION_DELAY_MAX: Final = timedelta(minutes=5)
+"""The longest wait before streaming is tried again."""
+
+IDLE_WINDOW: Final = timedelta(minutes=11)
+"""How long nobody may use a tenant before it counts as idle: eleven of the platform's minutes."""
+
+IDLE_GRACE: Final = timedelta(minutes=1)
+"""How long an idle tenant is kept: the platform's last minute, in which a user may come back."""
+
+CONNECT_FAILURES_MAX: Final = 3
+"""Connect failures within `CONNECT_FAILURES_WINDOW` at which no more is tried."""
+
+CONNECT_FAILURES_WINDOW: Final = timedelta(seconds=5)
+"""The time within which connect failures are counted, and after whose first nothing is tried."""
+
+CONNECT_FAILURES_KEPT_MAX: Final = 16
+"""Connect failures remembered per tenant: the most that the limit can be set to."""
+
+PARTITION_DAYS_KEPT_MAX: Final = 8
+"""Failed days remembered per tenant: those that are looked after, and some that have passed."""

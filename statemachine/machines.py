@@ -64,6 +64,10 @@ LIVE: Final = (Lifecycle.CHECKING, Lifecycle.PROVISIONING, Lifecycle.READY)
 """The lifecycle states in which a connection is wanted and worked on."""
 
 
+PARTITION_TRIGGERS: Final = ("partitions.failed", "partitions.restored")
+"""A tenant's days are looked after while it is connected, and once more after it was."""
+
+
 def _machine(name: str, states: type[StrEnum], initial: StrEnum, rows: list[dict[str, object]]) -> Machine:
     return Machine(
         model=None,
@@ -85,7 +89,7 @@ LIFECYCLE: Final = _machine(
     Lifecycle,
     Lifecycle.ABSENT,
     [
-        _row("connect.requested", "absent", "checking", "not_paused"),
+        _row("connect.requested", "absent", "checking", "not_paused", "not_limited"),
         _row("connect.checked", "checking", "provisioning"),
         _row("connect.provisioned", "provisioning", "ready"),
         _row("connect.stopping", (*LIVE, "stopping"), "stopping"),
@@ -97,6 +101,17 @@ LIFECYCLE: Final = _machine(
         _row("connect.resumed", "stopping", "stopping", "paused"),
         _row("database.lost", "ready", "ready"),
         _row("database.restored", "ready", "ready"),
+        _row("connect.retried", "ready", "ready"),
+        _row("limit.reached", "absent", "absent", "not_limited"),
+        _row("limit.cleared", "absent", "absent", "limited"),
+        _row("migrations.finished", "absent", "absent"),
+        _row("replication.started", "ready", "ready"),
+        _row("replication.lost", "ready", "ready"),
+        _row("replication.postponed", "ready", "ready"),
+        _row("replication.gap", "ready", "ready"),
+        _row("occupancy.used", "ready", "ready"),
+        _row("occupancy.idle", "ready", "ready"),
+        *(_row(trigger, state, state) for trigger in PARTITION_TRIGGERS for state in ("absent", "ready")),
     ],
 )
 
@@ -116,14 +131,26 @@ REPLICATION: Final = _machine(
     "replication",
     Replication,
     Replication.OFF,
-    [_row("connect.stopped", ("off", "starting", "streaming", "waiting"), "off")],
+    [
+        _row("connect.provisioned", "off", "starting", "replicated"),
+        _row("connect.provisioned", "off", "off", "not_replicated"),
+        _row("replication.started", ("starting", "streaming", "waiting"), "streaming"),
+        _row("replication.lost", "streaming", "waiting"),
+        _row("replication.postponed", ("starting", "waiting"), "waiting"),
+        *(_row("replication.gap", state, state) for state in ("starting", "streaming", "waiting")),
+        _row("connect.stopped", ("off", "starting", "streaming", "waiting"), "off"),
+    ],
 )
 
 OCCUPANCY: Final = _machine(
     "occupancy",
     Occupancy,
     Occupancy.UNKNOWN,
-    [_row("connect.stopped", ("unknown", "used", "idle"), "unknown")],
+    [
+        _row("occupancy.used", ("unknown", "used", "idle"), "used"),
+        _row("occupancy.idle", ("unknown", "used"), "idle"),
+        _row("connect.stopped", ("unknown", "used", "idle"), "unknown"),
+    ],
 )
 
 STATES: Final[dict[str, type[StrEnum]]] = {

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from enum import Enum
 
-from statemachine.machines import Lifecycle
+from statemachine.machines import Lifecycle, Replication
 from statemachine.state import TenantState
 
 
 class Reaction(Enum):
-    """The work that a state calls for. At most one is due at a time.
+    """The work on the connection that a state calls for. At most one is due at a time.
 
     Attributes:
         CHECK: look whether the database answers and has room.
@@ -40,7 +40,13 @@ _REACTIONS = {
 
 
 def reaction(state: TenantState) -> Reaction:
-    """The work that is due in ``state``; its deadlines are `statemachine.decide.deadlines`."""
+    """The work on the connection that is due in ``state``; its deadlines are `statemachine.deadlines.deadlines`."""
     if state.lifecycle is Lifecycle.ABSENT:
-        return Reaction.RECONNECT if state.reconnect else Reaction.REST
+        wanted = state.reconnect and state.retry_at is None
+        return Reaction.RECONNECT if wanted else Reaction.REST
     return _REACTIONS[state.lifecycle]
+
+
+def streamed(state: TenantState) -> bool:
+    """Whether rows are to be streamed beside: from ``state.next_attempt_at`` on, where it is set."""
+    return state.lifecycle is Lifecycle.READY and state.replication is not Replication.OFF

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -26,6 +26,14 @@ class StopReason(StrEnum):
     REPLICATION_RECOVERY_WINDOW_EXCEEDED = "replication_recovery_window_exceeded"
     DATABASE_CLOSED = "database_closed"
     REMOVED = "removed"
+
+
+class ReplicationMode(StrEnum):
+    """What becomes of rows that are written while nobody streams them."""
+
+    DURABLE = "durable"
+    TEMPORARY = "temporary"
+    OFF = "off"
 
 
 class Pause(NamedTuple):
@@ -68,6 +76,18 @@ class EventName(NamedTuple):
     claim: int
 
 
+class StreamStart(NamedTuple):
+    """When and under which claim rows of a tenant began to be streamed.
+
+    Attributes:
+        at: when.
+        claim: the claim; a resume point of an older one vouches for nothing.
+    """
+
+    at: datetime
+    claim: int
+
+
 class TenantState(NamedTuple):
     """Everything that counts about one tenant's connection.
 
@@ -91,6 +111,23 @@ class TenantState(NamedTuple):
         command_ids: the last commands that led to an event, oldest first.
         pause_event: the event that paused the tenant last.
         recovery_event: the event that opened the recovery window last.
+        mode: how rows are to be streamed, as the catalog said at the last check.
+        next_attempt_at: when streaming is tried again, while it waits.
+        replication_until: end of replication's recovery window, while it is open.
+        replication_delay: how long the last attempt was put off, None since streaming runs.
+        replication_event: the event that told last that rows are not streamed.
+        stream: the start of the last stream, None before the first.
+        users: users of the tenant when its occupancy changed last.
+        occupancy_since: when that was, None while it is unknown.
+        shutdown_at: when an idle tenant is stopped.
+        occupancy_event: the event that changed the occupancy last.
+        failures: times of the last connect failures since the last success, oldest first.
+        retry_at: until when no connect is tried, where it failed too often.
+        limit_event: the event that said so last.
+        retried_at: when an operator last asked to try at once.
+        partitions_failed: days without a partition of their own, ISO 8601, ascending.
+        gap_event: the last event that told of rows that may be missing.
+        partitions_event: the event that told last that a day has no partition.
     """
 
     tenant: str
@@ -112,3 +149,20 @@ class TenantState(NamedTuple):
     command_ids: tuple[str, ...] = ()
     pause_event: EventName | None = None
     recovery_event: EventName | None = None
+    mode: ReplicationMode = ReplicationMode.OFF
+    next_attempt_at: datetime | None = None
+    replication_until: datetime | None = None
+    replication_delay: timedelta | None = None
+    replication_event: EventName | None = None
+    stream: StreamStart | None = None
+    users: int = 0
+    occupancy_since: datetime | None = None
+    shutdown_at: datetime | None = None
+    occupancy_event: EventName | None = None
+    failures: tuple[datetime, ...] = ()
+    retry_at: datetime | None = None
+    limit_event: EventName | None = None
+    retried_at: datetime | None = None
+    partitions_failed: tuple[str, ...] = ()
+    gap_event: EventName | None = None
+    partitions_event: EventName | None = None

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from transitions import Machine
 
 from statemachine.machines import MACHINES, STATES
-from statemachine.state import TenantState
+from statemachine.state import ReplicationMode, TenantState
 
 
 class Step(NamedTuple):
@@ -25,10 +25,13 @@ class Step(NamedTuple):
 
 
 class Column(NamedTuple):
-    """What one trigger does to one machine: the machine's name and the step from each source."""
+    """What one trigger does to one machine: the machine's name and the steps from each source.
+
+    Where a source has several steps, the first whose guards hold is taken.
+    """
 
     machine: str
-    steps: Mapping[str, Step]
+    steps: Mapping[str, tuple[Step, ...]]
 
 
 def not_paused(state: TenantState) -> bool:
@@ -46,10 +49,34 @@ def reconnecting(state: TenantState) -> bool:
     return state.reconnect
 
 
+def limited(state: TenantState) -> bool:
+    """Connecting failed too often and is not tried for a while."""
+    return state.retry_at is not None
+
+
+def not_limited(state: TenantState) -> bool:
+    """Connecting did not fail too often."""
+    return state.retry_at is None
+
+
+def replicated(state: TenantState) -> bool:
+    """The tenant's rows are to be streamed."""
+    return state.mode is not ReplicationMode.OFF
+
+
+def not_replicated(state: TenantState) -> bool:
+    """The tenant's rows are not to be streamed."""
+    return state.mode is ReplicationMode.OFF
+
+
 GUARDS: Final[Mapping[str, Callable[[TenantState], bool]]] = {
     "not_paused": not_paused,
     "paused": paused,
     "reconnecting": reconnecting,
+    "limited": limited,
+    "not_limited": not_limited,
+    "replicated": replicated,
+    "not_replicated": not_replicated,
 }
 """The guards that the machines name."""
 
@@ -64,12 +91,17 @@ def _compile(machines: Mapping[str, Machine]) -> dict[str, tuple[Column, ...]]:
     triggers = {trigger for machine in machines.values() for trigger in machine.events}
     return {
         trigger: tuple(
-            Column(name, dict(rows(machine, trigger)))
-            for name, machine in machines.items()
-            if trigger in machine.events
+            Column(name, _steps(machine, trigger)) for name, machine in machines.items() if trigger in machine.events
         )
         for trigger in triggers
     }
+
+
+def _steps(machine: Machine, trigger: str) -> dict[str, tuple[Step, ...]]:
+    steps: dict[str, tuple[Step, ...]] = {}
+    for source, step in rows(machine, trigger):
+        steps[source] = (*steps.get(source, ()), step)
+    return steps
 
 
 TABLE: Final[Mapping[str, tuple[Column, ...]]] = _compile(MACHINES)
@@ -88,23 +120,28 @@ class Move(NamedTuple):
     destinations: Mapping[str, StrEnum]
 
 
-def _move(trigger: str, states: Mapping[str, StrEnum]) -> Move | None:
-    steps = {machine: steps.get(states[machine]) for machine, steps in TABLE[trigger]}
-    permitted = {machine: step for machine, step in steps.items() if step is not None}
-    if len(permitted) < len(steps):
-        return None
-    guards = tuple(GUARDS[guard] for step in permitted.values() for guard in step.guards)
-    return Move(guards, {machine: STATES[machine](step.destination) for machine, step in permitted.items()})
+def _moves_from(trigger: str, states: Mapping[str, StrEnum]) -> tuple[Move, ...]:
+    """Each way ``trigger`` may take from ``states``: one for each combination of the machines' steps."""
+    machines = [machine for machine, _ in TABLE[trigger]]
+    alternatives = [steps.get(states[machine], ()) for machine, steps in TABLE[trigger]]
+    return tuple(_move(dict(zip(machines, steps, strict=True))) for steps in product(*alternatives))
 
 
-def _moves() -> dict[tuple[str, tuple[StrEnum, ...]], Move]:
+def _move(steps: Mapping[str, Step]) -> Move:
+    guards = tuple(GUARDS[guard] for step in steps.values() for guard in step.guards)
+    return Move(guards, {machine: STATES[machine](step.destination) for machine, step in steps.items()})
+
+
+def _moves() -> dict[tuple[str, tuple[StrEnum, ...]], tuple[Move, ...]]:
     combinations = [dict(zip(STATES, states, strict=True)) for states in product(*STATES.values())]
-    found = {(trigger, tuple(states.values())): _move(trigger, states) for trigger in TABLE for states in combinations}
-    return {place: move for place, move in found.items() if move is not None}
+    found = {
+        (trigger, tuple(states.values())): _moves_from(trigger, states) for trigger in TABLE for states in combinations
+    }
+    return {place: moves for place, moves in found.items() if moves}
 
 
-_MOVES: Final[Mapping[tuple[str, tuple[Any, ...]], Move]] = _moves()
-"""Event type and states of the four machines, in their order → the move; what is not here is not permitted."""
+_MOVES: Final[Mapping[tuple[str, tuple[Any, ...]], tuple[Move, ...]]] = _moves()
+"""Event type and states of the four machines, in their order → the moves; what is not here is not permitted."""
 
 _FIRST: Final = TenantState._fields.index(next(iter(STATES)))
 _LAST: Final = _FIRST + len(STATES)
@@ -112,7 +149,7 @@ _LAST: Final = _FIRST + len(STATES)
 
 def moves(state: TenantState, trigger: str) -> Mapping[str, StrEnum] | None:
     """The machines' states after ``trigger``, or None where the trigger is not permitted."""
-    move = _MOVES.get((trigger, state[_FIRST:_LAST]))
-    if move is None or not all(guard(state) for guard in move.guards):
-        return None
-    return move.destinations
+    for move in _MOVES.get((trigger, state[_FIRST:_LAST]), ()):
+        if all(guard(state) for guard in move.guards):
+            return move.destinations
+    return None

@@ -6,11 +6,8 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from statemachine.decide import paused_message
-from statemachine.machines import DatabaseHealth, Lifecycle
+from statemachine.machines import DatabaseHealth, Lifecycle, Occupancy, Replication
 from statemachine.state import EventName, StopReason, TenantState
-
-_PAUSED: Final = "paused"
-_RECOVERING: Final = "recovering"
 
 
 class Why(NamedTuple):
@@ -31,14 +28,34 @@ class Why(NamedTuple):
     at: datetime | None
 
 
+Explanation = tuple[str, str, str, datetime | None]
+"""Code, what, next, and when."""
+
+
 def why(state: TenantState) -> Why:
     """Explain ``state``."""
     code, what, following, at = _explain(state)
-    since = {_PAUSED: state.pause_event, _RECOVERING: state.recovery_event}.get(code, state.since_event)
-    return Why(code, what, since, following, at)
+    return Why(code, what, _since(state, code), following, at)
 
 
-def _explain(state: TenantState) -> tuple[str, str, str, datetime | None]:
+def _since(state: TenantState, code: str) -> EventName | None:
+    field = _SINCE.get((state.lifecycle, code))
+    return state.since_event if field is None else getattr(state, field)
+
+
+_SINCE: Final = {
+    (Lifecycle.ABSENT, "paused"): "pause_event",
+    (Lifecycle.ABSENT, "connect_rate_limit_reached"): "limit_event",
+    (Lifecycle.READY, "recovering"): "recovery_event",
+    (Lifecycle.READY, "replication_waiting"): "replication_event",
+    (Lifecycle.READY, "idle"): "occupancy_event",
+    (Lifecycle.READY, "partitions_failed"): "partitions_event",
+}
+"""Codes whose event is another than the one that moved the lifecycle last, and the field that names it. A tenant that
+was stopped because it was idle has the code of one that is idle, and another event."""
+
+
+def _explain(state: TenantState) -> Explanation:
     match state.lifecycle:
         case Lifecycle.CHECKING:
             return "checking", "the database is being checked for an answer and for room", "provisioning", None
@@ -52,17 +69,32 @@ def _explain(state: TenantState) -> tuple[str, str, str, datetime | None]:
             return _explain_absent(state)
 
 
-def _explain_ready(state: TenantState) -> tuple[str, str, str, datetime | None]:
+def _explain_ready(state: TenantState) -> Explanation:
     if state.database is DatabaseHealth.RECOVERING:
         following = "the connection is opened again; if that fails until then, the tenant is stopped"
-        return _RECOVERING, "a connection to the database was lost", following, state.recovery_until
-    return "ready", "the database is connected, migrated and partitioned", "nothing is due", None
+        return "recovering", "a connection to the database was lost", following, state.recovery_until
+    if state.replication is Replication.WAITING:
+        following = f"streaming is tried again; if that fails until {_said(state.replication_until)}, the tenant stops"
+        return "replication_waiting", "rows are not streamed", following, state.next_attempt_at
+    if state.occupancy is Occupancy.IDLE:
+        return "idle", "nobody uses the tenant", "it is stopped unless somebody comes", state.shutdown_at
+    if state.partitions_failed:
+        what = f"partitions could not be made for {', '.join(state.partitions_failed)}"
+        return "partitions_failed", what, "they are tried again", None
+    if state.replication is Replication.STARTING:
+        return "starting", "the database is connected, and streaming is being started", "rows are streamed", None
+    streamed = " and its rows are streamed" if state.replication is Replication.STREAMING else ""
+    return "ready", f"the database is connected, migrated and partitioned{streamed}", "nothing is due", None
 
 
-def _explain_absent(state: TenantState) -> tuple[str, str, str, datetime | None]:
+def _explain_absent(state: TenantState) -> Explanation:
     if state.pause is not None:
         following = "it resumes by itself" if state.pause.until else "send `resume` to lift the pause"
-        return _PAUSED, paused_message(state.pause), following, state.pause.until
+        return "paused", paused_message(state.pause), following, state.pause.until
+    if state.retry_at is not None:
+        what = f"connecting failed too often, last with {_stop(state)}"
+        following = "it may be tried again then; send `retry` to lift the wait"
+        return "connect_rate_limit_reached", what, following, state.retry_at
     if state.reconnect:
         return "reconnecting", "stopped to be connected again", "checking", None
     if state.stop is None:
@@ -70,6 +102,10 @@ def _explain_absent(state: TenantState) -> tuple[str, str, str, datetime | None]
     if state.stop.reason is StopReason.PAUSED:
         return "resumed", "the pause was lifted and nobody has asked for a connection since", "send `connect`", None
     return state.stop.reason.value, _stop(state), "send `connect` to try again", None
+
+
+def _said(moment: datetime | None) -> str:
+    return "then" if moment is None else moment.isoformat(timespec="seconds")
 
 
 def _stop(state: TenantState) -> str:

@@ -16,6 +16,9 @@
     ├── OwnershipLost          ownership_lost
     ├── CredentialsUnreadable  credentials_unreadable
     ├── CatalogUnreadable      catalog_unreadable
+    ├── RecordUnreadable       record_unreadable
+    ├── PgoutputUnreadable     pgoutput_unreadable
+    ├── AddressUnavailable     address_unavailable     exit code 2
     ├── OwnerUnavailable       owner_unavailable
     └── WaitExpired            wait_expired
 """
@@ -143,6 +146,34 @@ class CatalogUnreadable(RuntimeFailure):
     code = "catalog_unreadable"
     meaning = "A record of the catalog cannot be read."
     remedy = "Put the tenant that the message names again, or remove it."
+
+
+class RecordUnreadable(RuntimeFailure):
+    """A record does not have the shape of its topic's records."""
+
+    code = "record_unreadable"
+    meaning = "A record does not have the shape of its topic's records."
+    remedy = "The message says which one and what is wrong; see who else writes to the topic."
+
+
+class PgoutputUnreadable(RuntimeFailure):
+    """Bytes of a replication stream are no message that was asked for."""
+
+    code = "pgoutput_unreadable"
+    meaning = "A tenant's replication stream sent bytes that are no message of its protocol."
+    remedy = "The stream is begun again by itself; if it ends so again, report the message and the server's version."
+
+
+class AddressUnavailable(RuntimeFailure):
+    """The address that the settings name cannot be listened on."""
+
+    code = "address_unavailable"
+    meaning = "The worker cannot listen on its HTTP address."
+    remedy = (
+        "Give another one with TENANT_CONNECT_HTTP_HOST and TENANT_CONNECT_HTTP_PORT: 0 is any free port, -1 is none. "
+        "Two workers on one machine need two ports."
+    )
+    exit_code = 2
 
 
 class OwnerUnavailable(RuntimeFailure):

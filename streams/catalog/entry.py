@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
@@ -42,6 +42,11 @@ class ReplicationMode(StrEnum):
     OFF = "off"
 
 
+def _tls_of(given: dict[str, Any]) -> Tls:
+    """Whoever names an authority wants the server verified by it."""
+    return Tls.REQUIRE if given.get("ca") is None else Tls.VERIFY_FULL
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -54,8 +59,8 @@ class Database(_Strict):
     name: Identifier
     user: Identifier
     password: SecretStr
-    tls: Tls = Tls.REQUIRE
     ca: str | None = Field(default=None, description="PEM text of the certificate authority, for verify-full")
+    tls: Tls = Field(default_factory=_tls_of, description="left out: verify-full where ca is given, else require")
     pool_size: int = Field(default=1, ge=1, le=1000, description="connections of the durable pool")
     queue_target_ms: int = Field(default=5000, ge=1, description="longest wait for a pooled connection")
 

@@ -45,7 +45,7 @@ def validate(raw: object) -> CatalogEntry:
         entry = CatalogEntry.model_validate(dict(raw))
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
-        raise InputInvalid("; ".join(map(_sentence, details))) from None
+        raise InputInvalid("; ".join(map(_sentence, filter(_is_of_the_input, details)))) from None
     if entry.database.password.get_secret_value() == MASK:
         raise InputInvalid("database.password is the mask that is shown in its place; give the password itself")
     return entry
@@ -55,6 +55,11 @@ def public(entry: CatalogEntry) -> dict[str, Any]:
     """The entry as it may be shown: ``database.password`` is masked, everything else is as it was handed in."""
     shown = entry.model_dump(mode="json")
     return {**shown, "database": {**shown["database"], "password": MASK}}
+
+
+def _is_of_the_input(detail: ErrorDetails) -> bool:
+    """Whether something handed in is wrong: a default that follows from another field is not there if that one is."""
+    return detail["type"] != "default_factory_not_called"
 
 
 def _sentence(detail: ErrorDetails) -> str:

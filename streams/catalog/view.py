@@ -43,7 +43,7 @@ class CatalogView:
         partitions: its number of partitions.
         ends: the read index.
         failed: told, in the event loop, when reading cannot go on.
-        changed: told, in the event loop, which tenant's record is a new one.
+        changed: told, in the event loop, which tenant's record is a new one, once all older ones were read.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class CatalogView:
         self._values: dict[str, bytes] = {}
         self._summaries: dict[str, tuple[bytes, CatalogSummary]] = {}
         self._positions = dict.fromkeys(range(partitions), 0)
+        self._live: set[int] = set()
         self._targets: list[_Target] = []
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -136,6 +137,8 @@ class CatalogView:
         if error is None:
             self._store(message)
             offset += 1
+        else:
+            self._live.add(partition)
         with self._lock:
             self._positions[partition] = max(self._positions[partition], offset)
             reached = [target for target in self._targets if self._positions[target.partition] >= target.offset]
@@ -153,7 +156,9 @@ class CatalogView:
             self._values.pop(tenant, None)
         else:
             self._values[tenant] = value
-        self._loop.call_soon_threadsafe(self._changed, tenant)
+        # What is read before the end was reached is the past: an entry that is over must stop nobody.
+        if message.partition() in self._live:
+            self._loop.call_soon_threadsafe(self._changed, tenant)
 
 
 def _resolve(reached: asyncio.Future[None]) -> None:

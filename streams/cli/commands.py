@@ -6,7 +6,7 @@ import asyncio
 import getpass
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from cyclopts import App, Parameter, validators
 from rich.console import RenderableType
@@ -19,11 +19,13 @@ from streams.cli.invocation import Context, Invocation
 from streams.cli.moments import parse_moment
 from streams.client.client import ConnectClient
 from streams.terminal.tables import facts
-from streams.terminal.views import status_facts
+from streams.terminal.views import health_facts, status_facts
 from streams.wire.reply import TenantStatus
 
-Ask = Callable[[ConnectClient], Awaitable[TenantStatus]]
-"""Sends one command and gives what the owner answered."""
+UNHEALTHY = 1
+"""Exit code of a health check that finds a tenant unhealthy."""
+
+Answer = TypeVar("Answer")
 
 Timeout = Annotated[int, Parameter(validator=validators.Number(gte=0, lte=CONNECT_TIMEOUT_MS_MAX))]
 
@@ -43,7 +45,7 @@ def add_to(app: App) -> None:
         help_epilogue=example('tenant-connect pause t1 --reason "moving its database" --until 2030-01-31T12:00:00Z'),
     )
     app.command(resume, help_epilogue=example("tenant-connect resume t1"))
-    app.command(retry, help_epilogue=example("tenant-connect retry t1"))
+    app.command(retry, help_epilogue=example('tenant-connect retry t1 --reason "password rotated"'))
 
 
 def connect(
@@ -101,14 +103,16 @@ def reload(tenant: str, /, *, invocation: Context) -> None:
     _ask(invocation, lambda client: client.reload(tenant))
 
 
-def health(tenant: str, /, *, invocation: Context) -> None:
-    """Ask whether a tenant is healthy; ends with 1 when it is not. Nothing is started.
+def health(tenant: str, /, *, invocation: Context) -> int:
+    """Ask whether a tenant is healthy; ends with 1 when it is not. No connection is started.
 
     Args:
         tenant: its id.
         invocation: its settings, and where it shows its answer.
     """
-    _ask(invocation, lambda client: client.check_health(tenant))
+    found = asyncio.run(_answer(invocation, lambda client: client.check_health(tenant)))
+    invocation.output.show(facts(health_facts(found)), [found])
+    return 0 if found.healthy else UNHEALTHY
 
 
 def pause(
@@ -129,40 +133,54 @@ def pause(
         until: when it lifts itself, such as 2030-01-31T12:00:00Z.
         invocation: its settings, and where it shows its answer.
     """
-    who = _user() if author is None else author
+    who = _author(author)
     moment: datetime | None = None if until is None else parse_moment(until)
     _ask(invocation, lambda client: client.pause(tenant, reason=reason, author=who, until=moment))
 
 
-def resume(tenant: str, /, *, invocation: Context) -> None:
+def resume(tenant: str, /, *, reason: str = "", author: str | None = None, invocation: Context) -> None:
     """Lift a pause; nothing is connected by it.
 
     Args:
         tenant: its id.
+        reason: why, for those who read the log.
+        author: who; you, when left out.
         invocation: its settings, and where it shows its answer.
     """
-    _ask(invocation, lambda client: client.resume(tenant))
+    who = _author(author)
+    _ask(invocation, lambda client: client.resume(tenant, reason=reason, author=who))
 
 
-def retry(tenant: str, /, *, invocation: Context) -> None:
+def retry(tenant: str, /, *, reason: str = "", author: str | None = None, invocation: Context) -> None:
     """End a tenant's waiting period now, once what made it wait is mended.
 
     Args:
         tenant: its id.
+        reason: why, for those who read the log.
+        author: who; you, when left out.
         invocation: its settings, and where it shows its answer.
     """
-    _ask(invocation, lambda client: client.retry(tenant))
+    who = _author(author)
+    _ask(invocation, lambda client: client.retry(tenant, reason=reason, author=who))
 
 
-def _ask(invocation: Invocation, ask: Ask, people: Callable[[TenantStatus], RenderableType] | None = None) -> None:
+def _ask(
+    invocation: Invocation,
+    ask: Callable[[ConnectClient], Awaitable[TenantStatus]],
+    people: Callable[[TenantStatus], RenderableType] | None = None,
+) -> None:
     answer = asyncio.run(_answer(invocation, ask))
     show = people or (lambda found: facts(status_facts(found)))
     invocation.output.show(show(answer), [answer])
 
 
-async def _answer(invocation: Invocation, ask: Ask) -> TenantStatus:
+async def _answer(invocation: Invocation, ask: Callable[[ConnectClient], Awaitable[Answer]]) -> Answer:
     async with ConnectClient(invocation.settings) as client:
         return await ask(client)
+
+
+def _author(given: str | None) -> str:
+    return _user() if given is None else given
 
 
 def _user() -> str:

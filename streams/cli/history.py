@@ -1,4 +1,4 @@
-"""``watch``, ``timeline`` and ``replay``: what happens, what happened, and how things were."""
+"""``watch``, ``broadcasts``, ``timeline`` and ``replay``: what happens, what happened, and how things were."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from streams.terminal.tables import table
 from streams.terminal.views import (
     STATUS_COLUMNS,
     TIMELINE_COLUMNS,
+    broadcast_line,
     entry_line,
     entry_record,
     status_row,
@@ -31,6 +32,10 @@ def add_to(app: App) -> None:
     app.command(
         watch,
         help_epilogue=example("tenant-connect watch", "tenant-connect watch t1 t2 --from 2030-01-31T12:00:00Z --json"),
+    )
+    app.command(
+        broadcasts,
+        help_epilogue=example("tenant-connect broadcasts t1", "tenant-connect broadcasts --from start --json"),
     )
     app.command(timeline, help_epilogue=example("tenant-connect timeline t1"))
     app.command(
@@ -54,6 +59,21 @@ def watch(
         invocation: its settings, and where it shows its answer.
     """
     asyncio.run(_watch(tenants, parse_start(from_), invocation))
+
+
+def broadcasts(
+    *tenants: str,
+    from_: Annotated[str, Parameter(name="--from")] = "now",
+    invocation: Context,
+) -> None:
+    """Show rows of tenants' databases as they are streamed, until Ctrl-C.
+
+    Args:
+        tenants: of these alone; of everybody, when left out.
+        from_: `now`, `start` for everything that is kept, or a time such as 2030-01-31T12:00:00Z.
+        invocation: its settings, and where it shows its answer.
+    """
+    asyncio.run(_broadcasts(tenants, parse_start(from_), invocation))
 
 
 def timeline(tenant: str, /, *, invocation: Context) -> None:
@@ -81,6 +101,15 @@ def replay(*, tenant: str | None = None, until: str | None = None, invocation: C
     found = [status_of(states[name], None) for name in sorted(states)]
     people = table(STATUS_COLUMNS[:-2], [status_row(status)[:-2] for status in found])
     invocation.output.show(people if found else Text("Nothing had happened yet."), found)
+
+
+async def _broadcasts(
+    tenants: tuple[str, ...], start: datetime | Literal["now", "start"], invocation: Invocation
+) -> None:
+    output = invocation.output
+    async with ConnectClient(invocation.settings) as client:
+        async for broadcast in client.broadcasts(*tenants, start=start):
+            output.show(broadcast_line(broadcast), [broadcast])
 
 
 async def _watch(tenants: tuple[str, ...], start: datetime | Literal["now", "start"], invocation: Invocation) -> None:

@@ -20,7 +20,8 @@ from statemachine.limits import CONNECT_TIMEOUT_MS
 from streams.client.client import ConnectClient
 from streams.history import HistoryEntry, Start
 from streams.settings import Settings
-from streams.wire.reply import Reply, TenantStatus
+from streams.wire.broadcast import Broadcast
+from streams.wire.reply import HealthStatus, Reply, TenantStatus
 from streams.wire.users import TIME_TO_LIVE_MS
 
 CLOSE_TIMEOUT_S: Final = 5.0
@@ -79,7 +80,7 @@ class BlockingConnectClient:
         """Give a tenant's connection up and connect it again."""
         return self._run(self._client.reload(tenant, timeout_ms=timeout_ms))
 
-    def check_health(self, tenant: str, *, timeout_ms: int = CONNECT_TIMEOUT_MS) -> TenantStatus:
+    def check_health(self, tenant: str, *, timeout_ms: int = CONNECT_TIMEOUT_MS) -> HealthStatus:
         """How healthy a tenant is."""
         return self._run(self._client.check_health(tenant, timeout_ms=timeout_ms))
 
@@ -122,6 +123,16 @@ class BlockingConnectClient:
             if not self._loop.is_closed():
                 self._run(entries.aclose())
 
+    def broadcasts(self, *tenants: str, start: Start = "now") -> Generator[Broadcast, None, None]:
+        """Rows of tenants' databases as they are streamed; the iteration waits for the next one."""
+        rows = self._client.broadcasts(*tenants, start=start)
+        try:
+            while (row := self._run(_following(rows))) is not None:
+                yield row
+        finally:
+            if not self._loop.is_closed():
+                self._run(rows.aclose())
+
     def report_users(self, tenant: str, users: int, *, gateway: str, ttl_ms: int = TIME_TO_LIVE_MS) -> None:
         """Report how many users of a tenant a gateway has now."""
         self._run(self._client.report_users(tenant, users, gateway=gateway, ttl_ms=ttl_ms))
@@ -142,6 +153,6 @@ class BlockingConnectClient:
             self._loop.close()
 
 
-async def _following(entries: AsyncGenerator[HistoryEntry, None]) -> HistoryEntry | None:
-    """The next entry, None where none follows: `StopAsyncIteration` does not pass from one thread to another."""
-    return await anext(entries, None)
+async def _following(items: AsyncGenerator[Result, None]) -> Result | None:
+    """The next item, None where none follows: `StopAsyncIteration` does not pass from one thread to another."""
+    return await anext(items, None)

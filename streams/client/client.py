@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
@@ -34,14 +33,17 @@ from statemachine.commands import (
 from statemachine.errors import InvalidCommand
 from statemachine.limits import CONNECT_TIMEOUT_MS, TENANT_ID_LENGTH_MAX
 from statemachine.state import StopReason
+from streams.client.broadcasts import BroadcastFollower
 from streams.client.exchange import Exchange
+from streams.client.following import followed
 from streams.client.refusals import refusal
 from streams.errors import InputInvalid, OwnerUnavailable
 from streams.history import History, HistoryEntry, Start
 from streams.settings import Settings
 from streams.topics import Topics
+from streams.wire.broadcast import Broadcast
 from streams.wire.command import Request, Unreadable, decode_command, encode_command
-from streams.wire.reply import Reply, TenantStatus
+from streams.wire.reply import HealthStatus, Reply, TenantStatus
 from streams.wire.users import TIME_TO_LIVE_MS, UserReport
 
 GRACE_S: Final = 3.0
@@ -108,9 +110,12 @@ class ConnectClient:
         """Give a tenant's connection up and connect it again; its status once it is ready."""
         return await self._status(tenant, Reload(), timeout_ms)
 
-    async def check_health(self, tenant: str, *, timeout_ms: int = CONNECT_TIMEOUT_MS) -> TenantStatus:
-        """How healthy a tenant is; starts nothing."""
-        return await self._status(tenant, CheckHealth(), timeout_ms)
+    async def check_health(self, tenant: str, *, timeout_ms: int = CONNECT_TIMEOUT_MS) -> HealthStatus:
+        """How healthy a tenant is; starts no connection."""
+        reply = await self._ask(tenant, CheckHealth(), timeout_ms)
+        if reply.health is None:
+            raise OwnerUnavailable(f"the answer to command {reply.command} of tenant {tenant!r} carries no health")
+        return reply.health
 
     async def pause(
         self,
@@ -169,19 +174,25 @@ class ConnectClient:
             LogCorrupt: a record cannot be read or is illegal; the message names its place.
         """
         history = History(self._settings)
-        loop = asyncio.get_running_loop()
-        # A thread of its own: those of the loop are few, and a watch may last for ever.
-        thread = ThreadPoolExecutor(1, "watch")
-        try:
-            follower = await loop.run_in_executor(thread, history.follow, tenants, start)
-            try:
-                while not self._closing.is_set():
-                    for entry in await loop.run_in_executor(thread, follower.poll):
-                        yield entry
-            finally:
-                await asyncio.shield(loop.run_in_executor(thread, follower.close))
-        finally:
-            thread.shutdown(wait=False)
+        async for entry in followed(lambda: history.follow(tenants, start), self._closing):
+            yield entry
+
+    async def broadcasts(self, *tenants: str, start: Start = "now") -> AsyncGenerator[Broadcast, None]:
+        """Rows of tenants' databases as they are streamed, at least once; duplicates have the same id.
+
+        What a deposed owner still sent is left out.
+
+        Args:
+            tenants: whose; everybody's, where there are none.
+            start: ``now``, ``start`` for all that is kept, or a moment (aware).
+
+        Raises:
+            InputInvalid: the moment has no zone.
+            RecordUnreadable: a record is no broadcast.
+        """
+        settings = self._settings
+        async for broadcast in followed(lambda: BroadcastFollower(settings, tenants, start), self._closing):
+            yield broadcast
 
     async def report_users(self, tenant: str, users: int, *, gateway: str, ttl_ms: int = TIME_TO_LIVE_MS) -> None:
         """Report how many users of a tenant a gateway has now; returns when Kafka has acknowledged it.
@@ -205,10 +216,14 @@ class ConnectClient:
         timeout_s = self._settings.delivery_timeout_ms / 1000 + GRACE_S
         await self._exchange.deliver(self._topics.users, tenant, report.model_dump_json().encode(), timeout_s)
 
-    async def _status(self, tenant: str, command: Command, timeout_ms: int) -> TenantStatus:
+    async def _ask(self, tenant: str, command: Command, timeout_ms: int) -> Reply:
         reply = await self.send(tenant, command, timeout_s=timeout_ms / 1000 + GRACE_S)
         if reply.outcome != "ok":
             raise refusal(reply)
+        return reply
+
+    async def _status(self, tenant: str, command: Command, timeout_ms: int) -> TenantStatus:
+        reply = await self._ask(tenant, command, timeout_ms)
         if reply.status is None:
             raise OwnerUnavailable(f"the answer to command {reply.command} of tenant {tenant!r} carries no status")
         return reply.status

@@ -104,6 +104,19 @@ class StatusModel(Outgoing):
     why: WhyModel
 
 
+class HealthModel(Outgoing):
+    """What a health check found."""
+
+    healthy: bool
+    db_connected: bool
+    replication_connected: bool = Field(description="not needed to be healthy")
+    connected_cluster: Annotated[int, Field(ge=0, description="users on all gateways")]
+    migrations_pending: bool
+    partitions_failed: list[str] = Field(description="UTC days without a partition, ISO 8601")
+    region: str = Field(description="serving region of the worker that answered")
+    node: str = Field(description="name of the worker that answered")
+
+
 class ReplyModel(Outgoing):
     """The answer to a command; the record's key is the command's id."""
 
@@ -116,6 +129,7 @@ class ReplyModel(Outgoing):
     position: PositionModel | None = Field(description="how far the answer knows the log")
     claim: Offset | None = Field(description="the claim under which it was given")
     at: AwareDatetime
+    health: HealthModel | None = Field(default=None, description="in the answer to check_health")
 
 
 class EventEnvelope(Outgoing):

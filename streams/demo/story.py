@@ -17,6 +17,7 @@ from streams.client.client import ConnectClient
 from streams.demo.evidence import Session, sessions
 from streams.demo.narrator import Narrator
 from streams.demo.patience import until
+from streams.demo.rows import listening, send
 from streams.demo.spectator import Holding, Spectator
 from streams.demo.surroundings import Surroundings
 from streams.demo.workers import SESSION_TIMEOUT_MS, WorkerProcess
@@ -29,6 +30,7 @@ from streams.kafka.partitioner import partition_of
 from streams.terminal.report import report_for_people, report_records
 from streams.terminal.tables import table
 from streams.terminal.views import STATUS_COLUMNS, TIMELINE_COLUMNS, entry_record, status_row, timeline_row
+from streams.wire.broadcast import Broadcast
 from streams.wire.reply import TenantStatus, status_of
 
 TENANTS: Final = ("acorn", "birch", "cedar")
@@ -87,6 +89,7 @@ class Story:
         try:
             await self._share_the_work()
             await self._connect()
+            await self._broadcast()
             before_the_crash = datetime.now(UTC)
             takeover = await self._take_over(TENANTS[0])
             await self._shut_down(TENANTS[-1])
@@ -125,6 +128,29 @@ class Story:
         self._narrator.say("Each tenant has its sessions in PostgreSQL, and each session carries its owner's claim:")
         self._show_sessions(held)
 
+    async def _broadcast(self) -> None:
+        self._narrator.section("Rows become broadcasts")
+        self._narrator.say(
+            "An application sends a message by a function of its own database: a row of realtime.messages. The owner "
+            "streams it out of the WAL to a topic that gateways read."
+        )
+        await asyncio.gather(
+            *(self._client.connect(tenant, wait="streaming", timeout_ms=CONNECT_MS) for tenant in TENANTS)
+        )
+        for tenant in TENANTS:
+            await send(self._place.superuser, tenant, f"hello from {tenant}")
+        await self._hear(*(f"hello from {tenant}" for tenant in TENANTS))
+
+    async def _hear(self, *messages: str) -> None:
+        with listening(self._place.settings) as listener:
+
+            async def heard() -> list[Broadcast] | None:
+                return await listener.heard(*messages)
+
+            found = await until("every row is broadcast", heard, TAKEOVER_SECONDS, self._where)
+        shown = [(one.tenant, one.topic, one.event, messages[place], one.claim) for place, one in enumerate(found)]
+        self._narrator.show("broadcasts", table(("tenant", "topic", "event", "message", "claim"), shown), found)
+
     async def _take_over(self, tenant: str) -> Takeover:
         self._narrator.section("A worker dies")
         partition = partition_of(tenant, self._place.settings.partitions)
@@ -136,6 +162,8 @@ class Story:
         )
         killed_at = time.monotonic()
         self._workers.pop(before.worker).kill()
+        lost = f"{tenant} sends while nobody listens"
+        await send(self._place.superuser, tenant, lost)
 
         async def reclaimed() -> Holding | None:
             holding = self._spectator.holdings[partition]
@@ -161,6 +189,8 @@ class Story:
         statuses = await asyncio.gather(*(self._client.status(name, timeout_ms=CONNECT_MS) for name in TENANTS))
         self._narrator.say("Nobody had to connect anything again: the state came from the log.")
         self._show_statuses(statuses)
+        self._narrator.say("A row was written while nobody streamed. No slot was kept for it, and it is not lost:")
+        await self._hear(lost)
         return Takeover(after.seen_at - killed_at, connected_at - killed_at)
 
     async def _shut_down(self, tenant: str) -> None:
@@ -179,8 +209,8 @@ class Story:
         settings = self._place.settings
         entries = await asyncio.to_thread(History(settings).timeline, tenant)
         self._narrator.say(f"Everything that ever happened to {tenant}; the claim shows which owner wrote it:")
-        rows = [row[:-2] for row in map(timeline_row, entries)]
-        self._narrator.show("timeline", table(TIMELINE_COLUMNS[:-2], rows), map(entry_record, entries))
+        seen = [row[:-2] for row in map(timeline_row, entries)]
+        self._narrator.show("timeline", table(TIMELINE_COLUMNS[:-2], seen), map(entry_record, entries))
         states = await asyncio.to_thread(History(settings).replay, None, moment)
         self._narrator.say("The state before the crash, folded anew from the log; nothing is asked but the log:")
         self._show_statuses([status_of(states[name], None) for name in sorted(states)])
@@ -208,6 +238,7 @@ class Story:
             "the group waits for a heartbeat": f"{SESSION_TIMEOUT_MS / 1000:.0f} s",
             "takeover: claim on the log": f"{takeover.claimed:.1f} s after the kill",
             "takeover: database connected": f"{takeover.connected:.1f} s after the kill",
+            "rows lost": "none",
             "owners of a tenant at any time": "at most one, by PostgreSQL's own account",
             "audit of the log": "sound",
         }

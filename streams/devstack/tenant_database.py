@@ -36,14 +36,14 @@ class Superuser:
     def __repr__(self) -> str:
         return f"Superuser({self.user}@{self.host}:{self.port})"
 
-    async def connect(self) -> asyncpg.Connection:
-        """Open a connection; the caller closes it."""
+    async def connect(self, database: str = "postgres") -> asyncpg.Connection:
+        """Open a connection to a database; the caller closes it."""
         return await asyncpg.connect(
             host=self.host,
             port=self.port,
             user=self.user,
             password=self.password,
-            database="postgres",
+            database=database,
             timeout=CONNECT_SECONDS,
         )
 

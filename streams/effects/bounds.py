@@ -3,9 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
+
+
+class Places:
+    """So many places; whoever finds none free waits, those who go first before the others, else in order.
+
+    Args:
+        number: places at once.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._free = number
+        self._waiting: list[tuple[bool, int, asyncio.Future[None]]] = []
+        self._order = count()
+
+    async def take(self, *, first: bool) -> None:
+        """Take a place, before everybody who does not go ``first``."""
+        if self._free > 0:
+            self._free -= 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (not first, next(self._order), turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Give a place to whoever is next."""
+        while self._waiting:
+            _, _, turn = heapq.heappop(self._waiting)
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
 
 
 class Bounds:
@@ -19,11 +57,24 @@ class Bounds:
     """
 
     def __init__(self, per_worker_max: int, per_server_max: int) -> None:
-        self._worker = asyncio.Semaphore(per_worker_max)
-        self._servers: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(per_server_max))
+        self._worker = Places(per_worker_max)
+        self._servers: defaultdict[str, Places] = defaultdict(lambda: Places(per_server_max))
 
     @asynccontextmanager
-    async def place(self, server: str) -> AsyncIterator[None]:
-        """Hold a place while working against ``server``, named by host and port."""
-        async with self._servers[server], self._worker:
-            yield
+    async def place(self, server: str, *, first: bool = False) -> AsyncIterator[None]:
+        """Hold a place while working against ``server``, named by host and port.
+
+        Args:
+            server: where.
+            first: go before everybody who does not: a tenant that somebody uses.
+        """
+        places = self._servers[server]
+        await places.take(first=first)
+        try:
+            await self._worker.take(first=first)
+            try:
+                yield
+            finally:
+                self._worker.leave()
+        finally:
+            places.leave()

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from functools import partial
+from typing import Any
 
+import structlog
+
+from statemachine.commands import MigrationsDone, SettingsChanged
 from statemachine.reactions import Reaction, reaction
 from statemachine.state import TenantState
-from streams.effects.tenant import Means, TenantWork
-from streams.worker.owner import PartitionOwner
+from streams.effects.means import Means
+from streams.effects.tenant import TenantWork
+from streams.effects.wanted import Unwanted, entry_of, server_of
+from streams.errors import KafkaUnreachable
+from streams.tenantdb.check import check
+from streams.tenantdb.failure import TenantDatabaseFailure
+from streams.tenantdb.provision import provision
+from streams.worker.office import Owner
+
+log = structlog.get_logger(__name__)
 
 
 class EffectRunner:
@@ -20,27 +33,43 @@ class EffectRunner:
 
     def __init__(self, means: Means) -> None:
         self._means = means
-        self._work: dict[PartitionOwner, dict[str, TenantWork]] = {}
+        self._work: dict[Owner, dict[str, TenantWork]] = {}
+        self._migrating: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    def want(self, owner: PartitionOwner, state: TenantState) -> None:
+    def want(self, owner: Owner, state: TenantState) -> None:
         """Do what the state, which is on the log, calls for."""
         if self._closed:
             return
-        wanted = reaction(state)
+        due = reaction(state)
         tenants = self._work.setdefault(owner, {})
         work = tenants.get(state.tenant)
         if work is None:
-            if wanted is Reaction.REST:
+            if due is Reaction.REST:
                 return
             report = partial(owner.report, state.tenant)
-            work = tenants[state.tenant] = TenantWork(state.tenant, owner.partition.claim.offset, self._means, report)
-        if wanted is Reaction.REST and work.resting:
+            work = tenants[state.tenant] = TenantWork(state.tenant, owner.claim, self._means, report)
+        if due is Reaction.REST and work.resting:
             del tenants[state.tenant]
         else:
-            work.want(wanted)
+            work.want(state)
 
-    async def forget(self, owner: PartitionOwner) -> None:
+    def reconsider(self, owner: Owner, state: TenantState) -> None:
+        """The tenant's catalog entry is another one: report where it differs from what is held."""
+        work = self._work.get(owner, {}).get(state.tenant)
+        if work is not None:
+            self._spawn(work.reconsider())
+        elif state.retry_at is not None:
+            owner.report(state.tenant, SettingsChanged(), "effect:catalog")
+
+    def migrate(self, owner: Owner, tenant: str) -> None:
+        """Bring the database of a tenant that is not connected up to date, once at a time."""
+        if tenant not in self._migrating and not self._closed:
+            self._migrating.add(tenant)
+            self._spawn(self._migrate(owner, tenant))
+
+    async def forget(self, owner: Owner) -> None:
         """End the work of the owner's tenants and close what they hold."""
         tenants = self._work.pop(owner, {})
         await asyncio.gather(*(work.close() for work in tenants.values()))
@@ -48,4 +77,32 @@ class EffectRunner:
     async def close(self) -> None:
         """End all work; nothing is begun afterwards. What states call for is the next owner's."""
         self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(self.forget(owner) for owner in list(self._work)))
+
+    async def _migrate(self, owner: Owner, tenant: str) -> None:
+        try:
+            database = (await entry_of(self._means, tenant)).database
+            async with self._means.bounds.place(server_of(database)):
+                found = (await check(database, self._means.limits)).migrations_on_database
+                done = await provision(database, self._means.now().date(), self._means.limits)
+        except (Unwanted, KafkaUnreachable, TenantDatabaseFailure) as error:
+            log.warning("migrations.failed", tenant=tenant, code="MigrationsFailedToRun", error=str(error))
+        else:
+            report = MigrationsDone(done.migrations_run, found + done.migrations_run, done.took_ms)
+            owner.report(tenant, report, "effect:migrate")
+        finally:
+            self._migrating.discard(tenant)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            self._means.failed(error)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable
-from datetime import date
-from typing import NamedTuple
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 
 import structlog
 
@@ -16,52 +15,25 @@ from statemachine.commands import (
     ConnectionLost,
     ConnectionRestored,
     EffectFailed,
+    PartitionFailed,
     ProvisionDone,
     Report,
+    SettingsChanged,
 )
-from statemachine.reactions import Reaction
-from statemachine.state import StopReason
-from streams.catalog.entry import CatalogEntry, Database
+from statemachine.reactions import Reaction, reaction, streamed
+from statemachine.state import StopReason, TenantState
+from streams.catalog.entry import Database
 from streams.effects.backoff import delays_ms
-from streams.effects.bounds import Bounds
-from streams.errors import CatalogUnreadable, CredentialsUnreadable, KafkaUnreachable
+from streams.effects.means import Means
+from streams.effects.streaming import Holding, StreamWork
+from streams.effects.wanted import Unwanted, Wanted, entry_of, server_of, wanted
+from streams.errors import KafkaUnreachable
 from streams.tenantdb.check import check
 from streams.tenantdb.connection import TenantConnection
 from streams.tenantdb.failure import NewerClaimHoldsLock, TenantDatabaseFailure
 from streams.tenantdb.provision import provision
-from streams.tenantdb.session import SessionLimits
 
 log = structlog.get_logger(__name__)
-
-
-class Means(NamedTuple):
-    """What the work of every tenant needs.
-
-    Attributes:
-        load: the tenant's catalog entry as of now, None for no such tenant.
-        bounds: places to work in.
-        limits: bounds of database sessions.
-        backoff_ms: shortest and longest wait between attempts to reconnect, in milliseconds.
-        chance: randomness for those waits.
-        today: the UTC day.
-        failed: told of a failure that the worker cannot survive.
-    """
-
-    load: Callable[[str], Awaitable[CatalogEntry | None]]
-    bounds: Bounds
-    limits: SessionLimits
-    backoff_ms: tuple[int, int]
-    chance: random.Random
-    today: Callable[[], date]
-    failed: Callable[[Exception], None]
-
-
-class _Unwanted(Exception):
-    """The catalog says that the tenant is not to be connected."""
-
-    def __init__(self, reason: StopReason, code: str, message: str) -> None:
-        super().__init__(message)
-        self.failure = EffectFailed(reason, code, message)
 
 
 class TenantWork:
@@ -82,46 +54,65 @@ class TenantWork:
         self._reaction = Reaction.REST
         self._task: asyncio.Task[None] | None = None
         self._connection: TenantConnection | None = None
+        self._wanted: Wanted | None = None
+        self._retried_at: datetime | None = None
+        self._retried = asyncio.Event()
+        self._held = asyncio.Event()
+        self._stream = StreamWork(tenant, claim, means, report, Holding(self._held, lambda: self._connection))
 
     @property
     def resting(self) -> bool:
         """Nothing is being done and nothing is held."""
-        return self._connection is None and (self._task is None or self._task.done())
+        return self._connection is None and (self._task is None or self._task.done()) and self._stream.resting
 
-    def want(self, reaction: Reaction) -> None:
-        """Do what ``reaction`` says; what is done already goes on."""
-        if reaction is self._reaction and self._task is not None and not self._task.done():
+    def want(self, state: TenantState) -> None:
+        """Do what ``state`` calls for; what is done already goes on."""
+        if state.retried_at != self._retried_at:
+            self._retried_at = state.retried_at
+            self._retried.set()
+        if streamed(state):
+            self._stream.want(state)
+        due = reaction(state)
+        if due is self._reaction and self._task is not None and not self._task.done():
             return
-        self._reaction = reaction
-        self._task = asyncio.get_running_loop().create_task(self._follow(self._task, reaction))
+        self._reaction = due
+        self._task = asyncio.get_running_loop().create_task(self._follow(self._task, due))
+
+    async def reconsider(self) -> None:
+        """Report it where the catalog asks for another connection than the one that is held."""
+        try:
+            asked = wanted(await entry_of(self._means, self._tenant))
+        except (Unwanted, KafkaUnreachable) as error:
+            log.warning("catalog.not_compared", tenant=self._tenant, error=str(error))
+            return
+        if asked != self._wanted:
+            self._report(SettingsChanged(), "effect:catalog")
 
     async def close(self) -> None:
-        """End the work and close what is held; takes no longer than the bounds of a session."""
+        """End the work and close what is held; takes no longer than the bounds of a stream and a session."""
         task, self._task = self._task, None
         await _end(task)
-        await self._close()
+        await self._close_all()
 
-    async def _follow(self, previous: asyncio.Task[None] | None, reaction: Reaction) -> None:
+    async def _follow(self, previous: asyncio.Task[None] | None, due: Reaction) -> None:
         await _end(previous)
         try:
-            await self._perform(reaction)
-        except _Unwanted as error:
-            await self._close()
-            self._report(error.failure, f"effect:{reaction.value}")
+            await self._perform(due)
+        except Unwanted as error:
+            await self._close_all()
+            self._report(error.failure, f"effect:{due.value}")
         except TenantDatabaseFailure as error:
-            await self._close()
-            self._report(
-                EffectFailed(StopReason(error.reason), str(error.code), str(error)), f"effect:{reaction.value}"
-            )
+            await self._close_all()
+            self._report(EffectFailed(StopReason(error.reason), str(error.code), str(error)), f"effect:{due.value}")
         except KafkaUnreachable as error:
-            await self._close()
+            await self._close_all()
             failure = EffectFailed(StopReason.DATABASE_UNAVAILABLE, error.code, str(error))
-            self._report(failure, f"effect:{reaction.value}")
+            self._report(failure, f"effect:{due.value}")
         except Exception as error:  # noqa: BLE001  a tenant whose work ended unnoticed would be stuck for ever
             self._means.failed(error)
 
-    async def _perform(self, reaction: Reaction) -> None:
-        match reaction:
+    async def _perform(self, due: Reaction) -> None:
+        match due:
             case Reaction.CHECK:
                 await self._check()
             case Reaction.PROVISION:
@@ -129,25 +120,30 @@ class TenantWork:
             case Reaction.HOLD:
                 await self._hold()
             case Reaction.CLOSE:
-                await self._close()
+                await self._close_all()
                 self._report(ConnectionClosed(), "effect:close")
             case _:
-                await self._close()
+                await self._close_all()
 
     async def _check(self) -> None:
-        database = await self._database()
-        async with self._means.bounds.place(_server(database)):
-            checked = await check(database, self._means.limits)
-        report = CheckPassed(checked.available, checked.required, checked.migrations_on_database, checked.took_ms)
+        asked = await self._ask()
+        async with self._place(asked.database):
+            checked = await check(asked.database, self._means.limits)
+        report = CheckPassed(
+            checked.available, checked.required, checked.migrations_on_database, checked.took_ms, asked.mode
+        )
         self._report(report, "effect:check")
 
     async def _provision(self) -> None:
-        database = await self._database()
+        database = (await self._ask()).database
         await self._open(database)
-        async with self._means.bounds.place(_server(database)):
-            done = await provision(database, self._means.today(), self._means.limits)
+        async with self._place(database):
+            done = await provision(database, self._means.now().date(), self._means.limits)
         days = tuple(day.isoformat() for day in done.partitions)
         self._report(ProvisionDone(done.migrations_run, days, done.took_ms), "effect:provision")
+        for day, message in done.partitions_failed:
+            log.warning("partitions.failed", tenant=self._tenant, code="PartitionCreationFailed", day=day.isoformat())
+            self._report(PartitionFailed(day.isoformat(), message), "effect:provision")
 
     async def _hold(self) -> None:
         """Keep the connection; open it again as often as it breaks, until the state calls for something else."""
@@ -165,8 +161,9 @@ class TenantWork:
     async def _reopen(self) -> None:
         """Attempt to open the connection until it is open."""
         for delay_ms in delays_ms(*self._means.backoff_ms, self._means.chance):
+            self._retried.clear()
             try:
-                await self._open(await self._database())
+                await self._open((await self._ask()).database)
             except TenantDatabaseFailure as error:
                 log.warning("database.unavailable", tenant=self._tenant, code=str(error.code))
                 self._report(ConnectionLost(str(error.code), str(error)), "effect:hold")
@@ -175,7 +172,15 @@ class TenantWork:
             else:
                 self._report(ConnectionRestored(), "effect:hold")
                 return
-            await asyncio.sleep(delay_ms / 1000)
+            await self._pause(delay_ms)
+
+    async def _pause(self, delay_ms: int) -> None:
+        """Wait for the next attempt, or until an operator asks for it."""
+        try:
+            async with asyncio.timeout(delay_ms / 1000):
+                await self._retried.wait()
+        except TimeoutError:
+            return
 
     async def _open(self, database: Database) -> None:
         """Hold a connection under this claim; while a newer claim holds the tenant, wait to be relieved."""
@@ -184,33 +189,32 @@ class TenantWork:
                 return
             await self._close()
             try:
-                async with self._means.bounds.place(_server(database)):
+                async with self._place(database):
                     self._connection = await TenantConnection.open(
                         database, tenant=self._tenant, claim=self._claim, limits=self._means.limits
                     )
+                self._held.set()
             except NewerClaimHoldsLock as error:
                 log.warning("claim.superseded", tenant=self._tenant, claim=self._claim, held_by=error.held_by)
                 await asyncio.sleep(delay_ms / 1000)
 
-    async def _database(self) -> Database:
-        try:
-            entry = await self._means.load(self._tenant)
-        except (CatalogUnreadable, CredentialsUnreadable) as error:
-            raise _Unwanted(StopReason.DATABASE_UNAVAILABLE, error.code, str(error)) from error
-        if entry is None:
-            raise _Unwanted(StopReason.TENANT_NOT_FOUND, "TenantNotFound", "the catalog has no such tenant")
-        if entry.suspended:
-            raise _Unwanted(StopReason.SUSPENDED, "RealtimeDisabledForTenant", "the tenant is suspended")
-        return entry.database
+    async def _ask(self) -> Wanted:
+        self._wanted = wanted(await entry_of(self._means, self._tenant))
+        return self._wanted
+
+    def _place(self, database: Database) -> AbstractAsyncContextManager[None]:
+        return self._means.bounds.place(server_of(database), first=self._means.used(self._tenant))
+
+    async def _close_all(self) -> None:
+        """The stream first: its last point to resume from needs a pooled session."""
+        await self._stream.close()
+        await self._close()
 
     async def _close(self) -> None:
         connection, self._connection = self._connection, None
+        self._held.clear()
         if connection is not None:
             await connection.close()
-
-
-def _server(database: Database) -> str:
-    return f"{database.host}:{database.port}"
 
 
 async def _end(task: asyncio.Task[None] | None) -> None:

@@ -95,6 +95,12 @@ class Engine:
         """Leave the group: runs that are being handled are finished and committed first."""
         await self._app.stop()
 
+    def target(self, partition: int) -> int | None:
+        """Offset of the last record that recovery has to read of an events partition; None while that is unknown."""
+        recovery: Any = self._app.tables.recovery  # type: ignore[attr-defined]  # the interface's class does not name it
+        end: int | None = recovery.active_highwaters.get(TP(self._shape.events, partition))
+        return end
+
     async def wait_crashed(self) -> None:
         """Return when Faust has ended by itself."""
         await self._app._crashed.wait()  # noqa: SLF001  Faust offers a flag and no wait

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from statemachine.events import Claimed, CommandPlace, TenantEventData
+from statemachine.events import Claimed, CommandPlace, Event, TenantEventData
 from statemachine.partition import Claim, PartitionState
 from statemachine.state import TenantState
 from streams.errors import LogCorrupt, OwnershipLost
@@ -36,6 +36,7 @@ class Surroundings(NamedTuple):
         gap: reads records back, blocking.
         now: the clock, aware, UTC.
         failed: told of a log that cannot be read or folded.
+        observed: told of every event that is applied and sent, with the tenant's state before.
     """
 
     topic: str
@@ -45,6 +46,7 @@ class Surroundings(NamedTuple):
     gap: Gap
     now: Callable[[], datetime]
     failed: Callable[[Exception], None]
+    observed: Callable[[Event, TenantState], None]
 
 
 class Cause(NamedTuple):
@@ -103,7 +105,9 @@ class OwnedPartition:
         origin = Origin(self._source, self.claim.offset, *cause)
         event, body = encode_event(state, data, now, origin)
         self._staged.append((state.tenant, body))
-        return self.state.apply(event)
+        after = self.state.apply(event)
+        self._surroundings.observed(event, state)
+        return after
 
     def send(self) -> Flight:
         """Send what is staged; there must be something."""

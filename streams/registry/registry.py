@@ -55,6 +55,11 @@ class Registry:
         self._round = 0
         self._turn = asyncio.Lock()
 
+    @property
+    def assigned(self) -> tuple[int, ...] | None:
+        """The partitions that the group gave this worker; None before the first assignment."""
+        return None if self._generation is None else tuple(self._states)
+
     def folded(self, partition: int) -> int:
         """Offset of the last record folded, `NOTHING_FOLDED` for none."""
         state = self._states.get(partition)
@@ -154,9 +159,17 @@ class Registry:
                 return None
             if counted.offset == offset:
                 return counted
-            await asyncio.wait_for(prove(number), self._claim_timeout_s)
+            await self._prove(prove, number)
             offset = await self._claim(number, self._generation or 0, counted.term + 1)
         raise OwnershipLost(f"partition {number}: {CLAIM_ATTEMPTS_MAX} claims in a row were void")
+
+    async def _prove(self, prove: Prove, number: int) -> None:
+        try:
+            await asyncio.wait_for(prove(number), self._claim_timeout_s)
+        except TimeoutError:
+            raise OwnershipLost(
+                f"partition {number}: membership was not proved within {self._claim_timeout_s:.0f} s"
+            ) from None
 
     async def _read_up_to(self, state: PartitionState, offset: int) -> None:
         if state.folded < offset:

@@ -5,35 +5,43 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
-from collections.abc import Awaitable, Callable
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from datetime import UTC, datetime
+from itertools import chain
 
 import structlog
 
-from statemachine.decide import Terms
-from statemachine.state import StopReason
-from streams.catalog.crypto import Cipher
-from streams.catalog.entry import CatalogEntry
-from streams.catalog.record import decode
-from streams.catalog.view import CatalogView, region_of
-from streams.effects.bounds import Bounds
+from statemachine.errors import TenantConnectError
+from statemachine.state import TenantState
+from streams.catalog.view import CatalogView
+from streams.effects.fences import Fences
+from streams.effects.housekeeping import Housekeeping
+from streams.effects.means import Means
 from streams.effects.runner import EffectRunner
-from streams.effects.tenant import Means
-from streams.engine.app import Engine, Shape
-from streams.engine.credentials import credentials_of
-from streams.errors import CatalogUnreadable, EngineStopped
+from streams.engine.app import Engine
+from streams.errors import EngineStopped
 from streams.kafka.clients import admin, consumer_configuration, prefix_producer
 from streams.log.ends import Ends
 from streams.log.producer import LogProducer
 from streams.log.reader import Record, Stretch, open_consumer, read
-from streams.registry.partition import Surroundings
+from streams.metrics.metrics import Metrics
+from streams.metrics.rebuild import Rebuild
+from streams.registry.partition import OwnedPartition, Surroundings
 from streams.registry.registry import Registry
+from streams.replication.broadcaster import Broadcaster
+from streams.replication.positions import Positions
 from streams.service.failures import Failures
+from streams.service.limits import effect_bounds, schedule_of, session_limits, shape_of, stream_limits
+from streams.service.observer import RowObserver
+from streams.service.rounds import Rounds
+from streams.service.surroundings import TenantSurroundings
 from streams.settings import Settings
-from streams.tenantdb.session import SessionLimits
+from streams.tenantdb.migrate import read_migrations
 from streams.topics import Topics
+from streams.users import Users
+from streams.web.server import WebServer
 from streams.worker.dead_letters import DeadLetters
-from streams.worker.owner import Office
+from streams.worker.office import Office
 from streams.worker.owners import Owners
 from streams.worker.replies import Replies
 from streams.worker.router import Map, Router
@@ -67,22 +75,33 @@ class Worker:
         self._settings = settings
         self._clock = clock
         self._topics = Topics(settings)
-        window = timedelta(milliseconds=settings.database_recovery_window_ms)
-        self._common_terms = Terms(None, settings.region, window)
         self._failures = Failures()
+        self._rounds = Rounds(self._failures.tell)
         self._producer = LogProducer(
             prefix_producer(settings), settings.delivery_timeout_ms / 1000, self._failures.tell
         )
         self._ends = Ends(admin(settings))
+        self._dead_letters = DeadLetters(self._topics.dead_letters, self._producer)
         self._view = self._create_view()
-        self._effects = EffectRunner(self._create_means())
+        self._users = self._create_users()
+        self._tenants = TenantSurroundings(settings, self._view, self._users)
+        readiness = Rebuild(assigned=self._assigned, served=self._served, position=self._folded, target=self._target)
+        self._metrics = Metrics(
+            region=settings.region, worker=settings.worker_name, states=self._states, readiness=readiness
+        )
+        self._web = WebServer(settings.http_host, settings.http_port, readiness, self._metrics)
+        self._broadcaster = Broadcaster(settings)
+        self._positions = Positions(settings)
+        means = self._create_means()
+        self._effects = EffectRunner(means)
         replies = Replies(self._topics.replies, settings.partitions, self._topics.events, self._producer, self._clock)
-        dead_letters = DeadLetters(self._topics.dead_letters, self._producer)
-        self._owners = Owners(self._create_office(replies, dead_letters))
-        self._router = Router(self._create_map(), self._view, self._producer, replies, dead_letters)
-        self._engine = Engine(self._create_shape(), self._owners.decide, self._router.route, self._failures.tell)
+        self._owners = Owners(self._create_office(replies))
+        self._housekeeping = Housekeeping(means, schedule_of(settings), means.chance, self._owners.all)
+        self._router = Router(self._create_map(), self._view, self._producer, replies, self._dead_letters)
+        self._engine = Engine(shape_of(settings), self._owners.decide, self._router.route, self._failures.tell)
         self._registry = self._create_registry()
         self._engine.use(self._registry)
+        self._stopping = False
         self.left_behind = False
 
     @property
@@ -97,7 +116,10 @@ class Worker:
             TenantConnectError: something failed that the worker cannot survive.
         """
         gc.set_threshold(*GARBAGE_THRESHOLDS)
+        await self._web.start()
         self._view.start()
+        self._users.start()
+        self._start_rounds()
         try:
             await self._until(stop)
         finally:
@@ -127,15 +149,21 @@ class Worker:
 
     async def _stop(self) -> None:
         """Finish what runs, close every connection, leave the group: all within one bound."""
+        self._stopping = True
         log.info("worker.stopping", worker=self._settings.worker_name)
         deadline = asyncio.get_running_loop().time() + self._settings.drain_timeout_ms / 1000
         steps: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+            ("rounds", self._rounds.close),
             ("connections", self._effects.close),
             ("engine", self._engine.stop),
             ("partitions", self._registry.close),
             ("closing", self._owners.settle),
+            ("positions", self._positions.close),
+            ("broadcaster", self._broadcaster.close),
             ("producer", self._producer.close),
+            ("users", self._users.close),
             ("catalog", self._view.close),
+            ("web", self._web.close),
         ]
         for index, (what, step) in enumerate(steps):
             left_s = max(0.0, deadline - asyncio.get_running_loop().time())
@@ -143,6 +171,12 @@ class Worker:
             bound_s = max(STEP_TIMEOUT_S_MIN, 2 * left_s / (len(steps) - index + 1))
             self.left_behind |= not await _finished(what, step(), bound_s)
         log.info("worker.stopped", worker=self._settings.worker_name)
+
+    def _start_rounds(self) -> None:
+        settings = self._settings
+        self._rounds.every(settings.users_check_interval_ms, self._owners.look)
+        self._rounds.every(settings.reconnect_interval_ms, self._owners.reconnect)
+        self._rounds.forever(self._housekeeping.run())
 
     def _create_view(self) -> CatalogView:
         return CatalogView(
@@ -154,70 +188,63 @@ class Worker:
             self._reconsider,
         )
 
-    def _create_means(self) -> Means:
-        settings = self._settings
-        return Means(
-            load=self._loader(),
-            bounds=Bounds(settings.effects_per_worker_max, settings.effects_per_server_max),
-            limits=SessionLimits(
-                connect_ms=settings.database_connect_timeout_ms,
-                statement_ms=settings.database_statement_timeout_ms,
-                migration_statement_ms=settings.migrations_timeout_ms,
-                close_ms=settings.database_close_timeout_ms,
-            ),
-            backoff_ms=(settings.database_backoff_min_ms, settings.database_backoff_max_ms),
-            chance=random.Random(),  # noqa: S311  it spreads attempts and guards nothing
-            today=self._today,
+    def _create_users(self) -> Users:
+        return Users(
+            consumer_configuration(self._settings, f"{self._settings.worker_name}.users"),
+            self._topics.users,
+            self._settings.partitions,
+            self._clock,
+            edge=self._users_changed,
+            unreadable=self._park_report,
             failed=self._failures.tell,
         )
 
-    def _loader(self) -> Callable[[str], Awaitable[CatalogEntry | None]]:
-        cipher = Cipher(self._settings.encryption_keys)
+    def _users_changed(self, tenant: str) -> None:
+        self._owners.users_changed(tenant)
 
-        async def load(tenant: str) -> CatalogEntry | None:
-            value = await self._view.record(tenant)
-            if value is None:
-                return None
-            entry = decode(value, cipher)
-            if entry.tenant != tenant:
-                raise CatalogUnreadable(f"the record under the key {tenant!r} is tenant {entry.tenant!r}'s")
-            return entry
+    def _park_report(self, record: Record, error: TenantConnectError) -> None:
+        receipts = self._producer.receipts()
+        self._dead_letters.park(self._topics.users, record.partition, record, error, receipts)
+        receipts.seal()
 
-        return load
-
-    def _today(self) -> date:
-        return self._clock().date()
-
-    def _terms(self, tenant: str | None) -> Terms:
-        if tenant is None:
-            return self._common_terms
-        return self._common_terms._replace(platform_region=region_of(self._view, tenant))
+    def _create_means(self) -> Means:
+        settings = self._settings
+        return Means(
+            load=self._tenants.load,
+            serves=self._tenants.serves,
+            bounds=effect_bounds(settings),
+            limits=session_limits(settings),
+            backoff_ms=(settings.database_backoff_min_ms, settings.database_backoff_max_ms),
+            chance=random.Random(),  # noqa: S311  it spreads attempts and guards nothing
+            now=self._clock,
+            used=self._tenants.used,
+            failed=self._failures.tell,
+            broadcaster=self._broadcaster,
+            positions=self._positions,
+            fences=Fences(self._positions, settings.partitions),
+            streams=stream_limits(settings),
+            observer=lambda tenant: RowObserver(tenant, self._metrics),
+        )
 
     def _reconsider(self, tenant: str) -> None:
         self._owners.reconsider(tenant)
 
-    def _unwanted(self, tenant: str) -> StopReason | None:
-        try:
-            found = self._view.summary(tenant)
-        except CatalogUnreadable as error:
-            log.warning("catalog.unreadable", tenant=tenant, code=error.code)
-            return None
-        if found is None:
-            return StopReason.REMOVED
-        return StopReason.SUSPENDED if found.suspended else None
-
-    def _create_office(self, replies: Replies, dead_letters: DeadLetters) -> Office:
+    def _create_office(self, replies: Replies) -> Office:
+        settings = self._settings
         return Office(
             producer=self._producer,
             replies=replies,
-            dead_letters=dead_letters,
+            dead_letters=self._dead_letters,
             effects=self._effects,
-            terms=self._terms,
-            unwanted=self._unwanted,
+            users=self._users,
+            terms=self._tenants.terms,
+            unwanted=self._tenants.unwanted,
             now=self._clock,
-            partitions=self._settings.partitions,
-            value_bytes_max=self._settings.value_bytes_max,
-            waiters_per_tenant_max=self._settings.waiters_per_tenant_max,
+            region=settings.region,
+            migrations=len(read_migrations()),
+            partitions=settings.partitions,
+            value_bytes_max=settings.value_bytes_max,
+            waiters_per_tenant_max=settings.waiters_per_tenant_max,
             failed=self._failures.tell,
         )
 
@@ -231,22 +258,6 @@ class Worker:
             settings.value_bytes_max,
         )
 
-    def _create_shape(self) -> Shape:
-        settings = self._settings
-        return Shape(
-            group=f"{settings.topic_prefix}.{settings.region}",
-            brokers=settings.kafka.split(","),
-            credentials=credentials_of(settings),
-            events=self._topics.events,
-            region_commands=self._topics.region_commands,
-            commands=self._topics.commands,
-            partitions=settings.partitions,
-            session_timeout_s=settings.session_timeout_ms / 1000,
-            heartbeat_interval_s=settings.heartbeat_interval_ms / 1000,
-            runs_in_flight_max=settings.runs_in_flight_max,
-            data_dir=settings.data_dir / "faust" / settings.worker_name,
-        )
-
     def _create_registry(self) -> Registry:
         surroundings = Surroundings(
             topic=self._topics.events,
@@ -256,14 +267,38 @@ class Worker:
             gap=self._read_back,
             now=self._clock,
             failed=self._failures.tell,
+            observed=self._metrics.observed,
         )
         claim_timeout_s = self._settings.claim_timeout_ms / 1000
-        return Registry(self._settings.worker_name, surroundings, claim_timeout_s, self._owners.take, self._owners.drop)
+        return Registry(self._settings.worker_name, surroundings, claim_timeout_s, self._take, self._drop)
+
+    def _take(self, partition: OwnedPartition) -> None:
+        self._users.take(partition.state.partition)
+        self._owners.take(partition)
+
+    async def _drop(self, partition: int) -> None:
+        self._users.drop(partition)
+        await self._owners.drop(partition)
 
     def _read_back(self, partition: int, first: int, end: int) -> list[Record]:
         configuration = consumer_configuration(self._settings, f"{self._settings.worker_name}.gap")
         with open_consumer(configuration) as consumer:
             return list(read(consumer, self._topics.events, [Stretch(partition, first, end)]))
+
+    def _assigned(self) -> Collection[int] | None:
+        return None if self._stopping else self._registry.assigned
+
+    def _served(self) -> Collection[int]:
+        return {number for number, owned in self._registry.owned.items() if not owned.lost.is_set()}
+
+    def _folded(self, partition: int) -> int:
+        return self._registry.folded(partition)
+
+    def _target(self, partition: int) -> int | None:
+        return self._engine.target(partition)
+
+    def _states(self) -> Iterable[TenantState]:
+        return chain.from_iterable(owned.state.tenants.values() for owned in self._registry.owned.values())
 
 
 async def _finished(what: str, work: Awaitable[None], bound_s: float) -> bool:

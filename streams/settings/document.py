@@ -5,11 +5,20 @@ from __future__ import annotations
 from streams.settings.database import DatabaseSettings
 from streams.settings.description import shown_default, variable_name
 from streams.settings.kafka import KafkaSettings
+from streams.settings.lifecycle import LifecycleSettings
 from streams.settings.place import PlaceSettings
+from streams.settings.replication import ReplicationSettings
 from streams.settings.theme import Theme
 from streams.settings.worker import WorkerSettings
 
-THEMES: tuple[type[Theme], ...] = (KafkaSettings, PlaceSettings, WorkerSettings, DatabaseSettings)
+THEMES: tuple[type[Theme], ...] = (
+    KafkaSettings,
+    PlaceSettings,
+    WorkerSettings,
+    DatabaseSettings,
+    LifecycleSettings,
+    ReplicationSettings,
+)
 
 INTRODUCTION = """\
 # Settings

@@ -20,6 +20,9 @@ KEY_BYTES = 32
 REGION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"
 """A serving region is part of topic names; without a dot in it, two regions never share one."""
 
+HOST_PATTERN = r"^[A-Za-z0-9._:%-]{1,253}$"
+"""A host's name, or an IPv4 or IPv6 address without brackets."""
+
 SERVED_FROM = {
     "ap-southeast-1": ("ap-east-1", "ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1"),
     "ap-southeast-2": ("ap-southeast-2",),
@@ -65,9 +68,14 @@ class PlaceSettings(Theme):
         default=Path(".tenant-connect"),
         description="Directory for snapshots and the local stack. A worker can rebuild what it keeps there.",
     )
-    http_port: Annotated[int, Field(gt=0, le=65535)] = Field(
+    http_host: Annotated[str, Field(pattern=HOST_PATTERN)] = Field(
+        default="127.0.0.1",
+        description="Name or address to listen on for health and metrics; `0.0.0.0` or `::` for every network. Who "
+        "reaches it may read everything there.",
+    )
+    http_port: Annotated[int, Field(ge=-1, le=65535)] = Field(
         default=8800,
-        description="Port of health, metrics, API and console; nothing listens there yet.",
+        description="Port to listen on for health and metrics; 0 for any free one, which is logged, -1 for none.",
     )
     encryption_keys: Annotated[dict[KeyId, SecretStr], BeforeValidator(json_object)] = Field(
         default_factory=dict,

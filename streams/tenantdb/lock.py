@@ -16,7 +16,13 @@ from streams.tenantdb.failure import (
     target,
     translated,
 )
-from streams.tenantdb.naming import TENANT_LOCK_SPACE, claim_of, lock_key, session_name
+from streams.tenantdb.naming import (
+    TENANT_LOCK_SPACE,
+    claim_of,
+    lock_key,
+    replication_session_name,
+    session_name,
+)
 
 RETRY_PAUSE_MS = 20
 """Between two attempts at a lock whose holder is being ended."""
@@ -39,7 +45,8 @@ select activity.pid, activity.application_name, activity.usename
 END_SESSIONS = """
 select pg_catalog.pg_terminate_backend(pid)
   from pg_catalog.pg_stat_activity
- where datname = pg_catalog.current_database() and application_name = $1 and pid <> pg_catalog.pg_backend_pid()
+ where datname = pg_catalog.current_database() and application_name = any($1::text[])
+   and pid <> pg_catalog.pg_backend_pid()
 """
 
 
@@ -56,7 +63,8 @@ class Holder:
 async def take_lock(session: Any, database: Database, *, tenant: str, claim: int, wait_ms: int) -> None:
     """Take the tenant's lock on this session.
 
-    A holder with an older claim, or with ours (an earlier session of this worker), is ended together with its pool.
+    A holder with an older claim, or with ours (an earlier session of this worker), is ended together with its pool and
+    its stream.
 
     Args:
         session: keeps the lock for as long as it lives.
@@ -82,7 +90,7 @@ async def take_lock(session: Any, database: Database, *, tenant: str, claim: int
             await asyncio.sleep(RETRY_PAUSE_MS / 1000)
         # Between its end and our lock an older owner may have opened one more pooled session.
         for older in ended:
-            await session.fetch(END_SESSIONS, session_name(older))
+            await _end_sessions(session, older)
 
 
 async def _holder(session: Any, key: int) -> Holder | None:
@@ -98,8 +106,12 @@ async def _end(session: Any, database: Database, holder: Holder, claim: int) -> 
         raise _held(database, holder, "is no session of this service; end it, or find out who uses our lock's key")
     if holder.claim > claim:
         raise NewerClaimHoldsLock(claim, holder.claim)
-    await session.fetch(END_SESSIONS, session_name(holder.claim))
+    await _end_sessions(session, holder.claim)
     return holder.claim
+
+
+async def _end_sessions(session: Any, claim: int) -> None:
+    await session.fetch(END_SESSIONS, [session_name(claim), replication_session_name(claim)])
 
 
 def _held(database: Database, holder: Holder | None, why: str) -> TenantDatabaseFailure:

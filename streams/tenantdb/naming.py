@@ -11,8 +11,14 @@ CONNECT = "realtime_connect"
 PROBE = "realtime_connect_probe"
 """Application name of the session that looks for room."""
 
+REPLICATION = "realtime_replication_connection"
+"""Application name of the session that streams rows, followed by a colon and the claim; the platform's own has none."""
+
 MIGRATIONS = "realtime_migrations"
 """Application name of the session that migrates and makes partitions."""
+
+JANITOR = "realtime_janitor"
+"""Application name of the session that looks after old and coming days."""
 
 OWN_SESSIONS = rf"^{CONNECT}(_probe|:[0-9]+)?$"
 """Regular expression of the names that the search for room does not count (PostgreSQL and Python read it alike)."""
@@ -22,12 +28,32 @@ TENANT_LOCK_SPACE = b"tenant-owner"
 
 MIGRATION_LOCK_SPACE = b"migration-runner"
 
-_CLAIMED = re.compile(rf"{CONNECT}:([0-9]{{1,19}})", re.ASCII)
+PUBLICATION = "supabase_realtime_messages_publication"
+"""What is streamed: `realtime.messages`, and nothing else."""
+
+SLOT = "supabase_realtime_messages_replication_slot"
+"""Beginning of a slot's name; an underscore and a hash of the tenant's id follow."""
+
+_CLAIMED = re.compile(rf"(?:{CONNECT}|{REPLICATION}):([0-9]{{1,19}})", re.ASCII)
 
 
 def session_name(claim: int) -> str:
     """Return the application name of a session held under `claim`."""
     return f"{CONNECT}:{claim}"
+
+
+def replication_session_name(claim: int) -> str:
+    """Return the application name of the session that streams rows under `claim`."""
+    return f"{REPLICATION}:{claim}"
+
+
+def slot_name(tenant: str) -> str:
+    """Return the name of a tenant's slot, at most 63 characters: 8 bytes of BLAKE2b (RFC 7693) tell tenants apart.
+
+    Names of slots are unique on a server, and one server may have the databases of several tenants
+    (https://www.postgresql.org/docs/current/warm-standby.html#STREAMING-REPLICATION-SLOTS-MANIPULATION).
+    """
+    return f"{SLOT}_{hashlib.blake2b(tenant.encode(), digest_size=8).hexdigest()}"
 
 
 def claim_of(application_name: str | None) -> int | None:

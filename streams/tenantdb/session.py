@@ -25,13 +25,10 @@ from streams.tenantdb.failure import (
     target,
     translated,
 )
-from streams.tenantdb.transport import host_verified, keep_alive, tls_context
+from streams.tenantdb.transport import keep_alive, tls_context
 
 CLIENT_GRACE_MS = 5_000
 """The client gives a statement up this much later than the server should have, for a server that vanished."""
-
-OPENING = "Opening a session"
-
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
@@ -88,9 +85,8 @@ async def open_session(
         "server_settings": _server_settings(application_name, timeout_ms),
     }
     deadline = time.monotonic() + limits.connect_ms / 1000
-    with host_verified(database.host):
-        session = await _first_answer(database, options, deadline)
-    await _refuse_pooler(session, database)
+    session = await _first_answer(database, options, deadline)
+    await _refuse_pooler(session, database, deadline)
     return session
 
 
@@ -137,10 +133,9 @@ async def _first_answer(database: Database, options: dict[str, Any], deadline: f
         except (OSError, asyncpg.CannotConnectNowError) as refusal:
             silent.append(f"{address}: {reduced(refusal, database)}")
             error = refusal
-        except DRIVER_ERRORS as refusal:
-            raise failure_of(refusal, database, OPENING) from refusal
-        except ValueError as refusal:  # a null character in a name or password
-            raise failure_of(refusal, database, OPENING) from refusal
+        # A null character in a name or password is a ValueError.
+        except (*DRIVER_ERRORS, ValueError) as refusal:
+            raise failure_of(refusal, database, f"{_opening(database)} by {address}") from refusal
         else:
             _keep_alive(session)
             return session
@@ -157,8 +152,13 @@ def _unreachable(database: Database, silent: list[str]) -> TenantDatabaseFailure
     return TenantDatabaseFailure(
         Reason.UNAVAILABLE,
         OperationalCode.UNABLE_TO_CONNECT,
-        f"{OPENING} failed on {target(database)}; tried {'; '.join(silent)}.",
+        f"{_opening(database)} failed on {target(database)}; tried {'; '.join(silent)}.",
     )
+
+
+def _opening(database: Database) -> str:
+    """Say what is tried, as the beginning of a sentence."""
+    return f"Opening a session (TLS {database.tls.value})"
 
 
 def _keep_alive(session: Any) -> None:
@@ -168,10 +168,10 @@ def _keep_alive(session: Any) -> None:
         keep_alive(connection_socket)
 
 
-async def _refuse_pooler(session: Any, database: Database) -> None:
+async def _refuse_pooler(session: Any, database: Database, deadline: float) -> None:
     try:
         with translated(database, "Asking for the backend's process id"):
-            same = await _is_greeter(session)
+            same = await _is_greeter(session, max(deadline - time.monotonic(), 0))
     except BaseException:
         session.terminate()
         raise
@@ -180,7 +180,7 @@ async def _refuse_pooler(session: Any, database: Database) -> None:
         raise pooled_endpoint(database, "the process that answers is not the one that greeted us")
 
 
-async def _is_greeter(session: Any) -> bool:
+async def _is_greeter(session: Any, timeout: float) -> bool:
     """Tell whether the backend that answers is the one that greeted us.
 
     A pooler makes up the process id of its greeting (`BackendKeyData`); PostgreSQL sends the backend's own
@@ -188,5 +188,5 @@ async def _is_greeter(session: Any) -> bool:
     statement could be parsed by one server process and executed by another.
     """
     greeted = int(session.get_server_pid())
-    answer = await session.execute(f"select 1 where pg_catalog.pg_backend_pid() = {greeted}")
+    answer = await session.execute(f"select 1 where pg_catalog.pg_backend_pid() = {greeted}", timeout=timeout)
     return bool(answer == "SELECT 1")

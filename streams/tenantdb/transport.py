@@ -1,50 +1,49 @@
-"""Below the session: TLS contexts and TCP keep-alive."""
+"""Below the session: TLS contexts, what TLS costs in memory, and TCP keep-alive."""
 
 from __future__ import annotations
 
 import functools
 import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from asyncio import sslproto
 from typing import Any
 
 from streams.catalog.entry import Database, Tls
 from streams.tenantdb.failure import OperationalCode, Reason, TenantDatabaseFailure, target
 
-AUTHORITIES_CACHED_MAX = 64
-"""Certificate authorities whose TLS context is kept; a context is shared by all tenants of one authority."""
+CONTEXTS_CACHED_MAX = 64
+"""TLS contexts that are kept of authorities, which all their tenants share, and of hosts, which a tenant's sessions
+share; those that are in use live as long as their sessions."""
+
+TLS_READ_BYTES = 32 * 1024
+"""Buffer that each TLS connection of this process reads into; a record of TLS has at most 16 KiB (RFC 8446 §5.1)."""
 
 KEEPALIVE_IDLE_SECONDS = 30
 KEEPALIVE_INTERVAL_SECONDS = 10
 KEEPALIVE_PROBES = 3
 """A peer that vanished without a word is noticed after idle + interval x probes: one minute."""
 
-_host_to_verify: ContextVar[str | None] = ContextVar("host_to_verify", default=None)
-
 
 class _NamedHostContext(ssl.SSLContext):
-    """A context that verifies the host name of the catalog entry.
+    """Verifies the host name of a catalog entry, by a context that all tenants of one authority share.
 
-    The driver is given an address, because the order of addresses is ours, and would verify that. The name travels
-    in a context variable and not in the context object: a context with the system's authorities takes megabytes,
-    and thousands of tenants share one.
+    The driver is given an address, because the order of addresses is ours, and would verify that; in handshakes of its
+    own too, by which it asks the server to cancel a statement. A context with the system's authorities takes
+    megabytes, one that has none 13 KB.
     """
 
-    def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:
-        host = _host_to_verify.get()
-        return super().wrap_bio(*args, **(options | {"server_hostname": host} if host else options))
+    _shared: ssl.SSLContext
+    _host: str
 
+    @classmethod
+    def of(cls, shared: ssl.SSLContext, host: str) -> _NamedHostContext:
+        context = cls(ssl.PROTOCOL_TLS_CLIENT)
+        context._shared = shared
+        context._host = host
+        return context
 
-@contextmanager
-def host_verified(host: str) -> Iterator[None]:
-    """Make TLS handshakes that begin in the block verify `host`."""
-    token = _host_to_verify.set(host)
-    try:
-        yield
-    finally:
-        _host_to_verify.reset(token)
+    def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *_: Any, **__: Any) -> ssl.SSLObject:
+        return self._shared.wrap_bio(incoming, outgoing, server_side=False, server_hostname=self._host)
 
 
 def tls_context(database: Database) -> ssl.SSLContext | None:
@@ -58,16 +57,27 @@ def tls_context(database: Database) -> ssl.SSLContext | None:
     """
     if database.tls is Tls.DISABLE:
         return None
+    bound_tls_buffers()
     if database.tls is Tls.REQUIRE:
         return _encrypting()
     try:
-        return _verifying(database.ca)
+        return _verifying(database.ca, database.host)
     except (ssl.SSLError, ValueError) as error:
         raise TenantDatabaseFailure(
             Reason.UNAVAILABLE,
             OperationalCode.UNABLE_TO_CONNECT,
             f"The certificate authority given for {target(database)} cannot be read as PEM text.",
         ) from error
+
+
+def bound_tls_buffers() -> None:
+    """Have TLS connections that are made from now on read into `TLS_READ_BYTES` each.
+
+    asyncio gives each of them 256 KiB, for as long as it lives; a tenant's sessions live for days, idle, and there are
+    thousands. The size is an attribute of the class, and the loop can be given no other class: so it holds for
+    the whole process, for TLS to Kafka too. What it costs is more calls where much arrives at once.
+    """
+    sslproto.SSLProtocol.max_size = TLS_READ_BYTES
 
 
 @functools.cache
@@ -78,9 +88,14 @@ def _encrypting() -> ssl.SSLContext:
     return context
 
 
-@functools.lru_cache(maxsize=AUTHORITIES_CACHED_MAX)
-def _verifying(authority: str | None) -> ssl.SSLContext:
-    context = _NamedHostContext(ssl.PROTOCOL_TLS_CLIENT)
+@functools.lru_cache(maxsize=CONTEXTS_CACHED_MAX)
+def _verifying(authority: str | None, host: str) -> ssl.SSLContext:
+    return _NamedHostContext.of(_trusting(authority), host)
+
+
+@functools.lru_cache(maxsize=CONTEXTS_CACHED_MAX)
+def _trusting(authority: str | None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if authority is None:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     else:

@@ -13,10 +13,24 @@ from statemachine.events import Claimed, Event
 from streams.history import HistoryEntry
 from streams.terminal import tables
 from streams.terminal.wording import DASH, type_of, what_happened
-from streams.wire.reply import TenantStatus
+from streams.wire.broadcast import Broadcast
+from streams.wire.reply import HealthStatus, TenantStatus
 
 TIMELINE_COLUMNS: Final = ("sequence", "time", "event", "what", "claim", "caused by", "partition:offset")
-STATUS_COLUMNS: Final = ("tenant", "lifecycle", "database", "reason", "since", "sequence", "owner", "claim")
+STATUS_COLUMNS: Final = (
+    "tenant",
+    "lifecycle",
+    "database",
+    "replication",
+    "reason",
+    "since",
+    "sequence",
+    "owner",
+    "claim",
+)
+
+PAYLOAD_SHOWN_MAX: Final = 100
+"""Characters of a payload that a line shows."""
 
 EVENT_STYLES: Final = {
     "connect.claimed": "cyan",
@@ -26,6 +40,15 @@ EVENT_STYLES: Final = {
     "connect.stopped": "yellow",
     "connect.paused": "yellow",
     "database.lost": "red",
+    "replication.started": "green",
+    "replication.lost": "red",
+    "replication.postponed": "yellow",
+    "replication.gap": "red",
+    "occupancy.idle": "yellow",
+    "limit.reached": "red",
+    "limit.cleared": "green",
+    "partitions.failed": "red",
+    "partitions.restored": "green",
 }
 
 
@@ -56,6 +79,21 @@ def entry_line(entry: HistoryEntry) -> Text:
     return Text.assemble((f"{clock}  ", "dim"), f"{who:<14}", name, f" {what_happened(entry.event)}")
 
 
+def broadcast_line(broadcast: Broadcast) -> Text:
+    """A broadcast row as one line of a live stream; a long payload is cut, a binary one is only measured."""
+    clock = broadcast.inserted_at.strftime("%H:%M:%S.%f")[:-3]
+    body = _body(broadcast)
+    shown = body if len(body) <= PAYLOAD_SHOWN_MAX else f"{body[:PAYLOAD_SHOWN_MAX]}…"
+    topic = f"{broadcast.topic} {broadcast.event}"
+    return Text.assemble((f"{clock}  ", "dim"), f"{broadcast.tenant:<14}", (topic, "cyan"), f" {shown}")
+
+
+def _body(broadcast: Broadcast) -> str:
+    if isinstance(broadcast.payload, msgspec.Raw):
+        return bytes(broadcast.payload).decode()
+    return f"{len(broadcast.payload_base64 or b'')} bytes"
+
+
 def timeline_row(entry: HistoryEntry) -> Sequence[object]:
     """A tenant's event as a row under `TIMELINE_COLUMNS`."""
     event = entry.event
@@ -72,12 +110,28 @@ def status_row(status: TenantStatus) -> Sequence[object]:
         status.tenant,
         tables.state(status.lifecycle),
         tables.state(status.database),
+        tables.state(status.replication),
         status.reason or DASH,
         tables.moment(status.since),
         status.sequence,
         status.owner.worker if status.owner else DASH,
         status.owner.claim if status.owner else DASH,
     )
+
+
+def health_facts(health: HealthStatus) -> list[tuple[str, object]]:
+    """A health check as names and values."""
+    rows: list[tuple[str, object]] = [
+        ("healthy", health.healthy),
+        ("database connected", health.db_connected),
+        ("replication connected", health.replication_connected),
+        ("users", health.connected_cluster),
+        ("migrations pending", health.migrations_pending),
+        ("days without a partition", ", ".join(health.partitions_failed) or "none"),
+        ("region", health.region),
+        ("worker", health.node),
+    ]
+    return rows
 
 
 def status_facts(status: TenantStatus) -> list[tuple[str, object]]:

@@ -16,6 +16,9 @@ from statemachine.events import (
     ConnectStopping,
     Event,
     EventData,
+    ReplicationLost,
+    ReplicationPostponed,
+    ReplicationStarted,
 )
 from streams.terminal.tables import moment
 
@@ -50,6 +53,15 @@ def _payload(data: EventData) -> str:
         case ConnectPaused():
             until = f", until {moment(data.until)}" if data.until else ""
             said = f"by {data.author or 'an operator'}: {data.reason or 'no reason given'}{until}"
+        case ReplicationStarted():
+            since = (
+                f"resumed from {data.resumed_from}, {_count(data.backfilled, 'row')} read"
+                if data.resumed_from
+                else "anew"
+            )
+            said = f"{data.mode.value}, {since}; delivers from {data.delivers_from_lsn}"
+        case ReplicationLost() | ReplicationPostponed():
+            said = f"{data.code}: {data.message}; tried again at {moment(data.next_attempt_at)}"
         case _:
             said = _fields(data)
     return said

@@ -1,1 +1,7 @@
 """Who uses a tenant: the reports of gateways, summed."""
+
+from __future__ import annotations
+
+from streams.users.users import Users
+
+__all__ = ["Users"]

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from statemachine.decide import deadlines
+from statemachine.deadlines import deadlines
 from statemachine.rejections import Rejection
 from statemachine.state import TenantState
 from statemachine.why import why
@@ -68,6 +68,19 @@ class TenantStatus(msgspec.Struct, frozen=True):
     why: WhyStatus
 
 
+class HealthStatus(msgspec.Struct, frozen=True):
+    """What a health check found."""
+
+    healthy: bool
+    db_connected: bool
+    replication_connected: bool
+    connected_cluster: int
+    migrations_pending: bool
+    partitions_failed: tuple[str, ...]
+    region: str
+    node: str
+
+
 class Reply(msgspec.Struct, frozen=True):
     """The answer to a command.
 
@@ -81,6 +94,7 @@ class Reply(msgspec.Struct, frozen=True):
         position: how far the answer knows the log.
         claim: the claim under which it was given.
         at: when.
+        health: what a health check found, None in every other answer.
     """
 
     command: str | None
@@ -92,13 +106,20 @@ class Reply(msgspec.Struct, frozen=True):
     position: Position | None
     claim: int | None
     at: datetime
+    health: HealthStatus | None = None
 
 
 _REPLY_DECODER: Final = msgspec.json.Decoder(Reply)
 
 
-def status_of(state: TenantState, owner: Owner | None) -> TenantStatus:
-    """The status of ``state``; ``owner`` is None where the reader of the log knows none."""
+def status_of(state: TenantState, owner: Owner | None, users: int | None = None) -> TenantStatus:
+    """The status of ``state``.
+
+    Args:
+        state: the tenant's.
+        owner: who owns it, None where the reader of the log knows nobody.
+        users: how many use it now; by default as many as when its occupancy changed last.
+    """
     explanation = why(state)
     since_event = None if explanation.since is None else event_id(state.tenant, *explanation.since)
     return TenantStatus(
@@ -109,7 +130,7 @@ def status_of(state: TenantState, owner: Owner | None) -> TenantStatus:
         database=state.database.value,
         replication=state.replication.value,
         occupancy=state.occupancy.value,
-        users=0,
+        users=state.users if users is None else users,
         owner=owner,
         sequence=state.sequence,
         since=state.since,

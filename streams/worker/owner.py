@@ -8,9 +8,9 @@ for the acknowledgement of the events before them: nothing happens in the world 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
 from statemachine.answers import Answer, answer
 from statemachine.commands import (
@@ -18,79 +18,49 @@ from statemachine.commands import (
     Connect,
     Deadline,
     DeadlineReached,
+    FailuresWeighed,
     ReconnectWanted,
     Reload,
     Report,
     Shutdown,
 )
-from statemachine.decide import Terms, decide
+from statemachine.decide import decide
 from statemachine.errors import Initializing
+from statemachine.health import health
 from statemachine.reactions import Reaction, reaction
 from statemachine.rejections import Rejection
-from statemachine.state import StopReason, TenantState
+from statemachine.state import TenantState
+from statemachine.terms import Terms
+from statemachine.why import why
 from streams.errors import OwnershipLost
-from streams.log.producer import LogProducer, Receipts
+from streams.log.producer import Receipts
 from streams.registry.partition import Cause, Flight, OwnedPartition
 from streams.wire.command import Request, Unreadable, decode_command
-from streams.worker.dead_letters import DeadLetters
+from streams.wire.reply import HealthStatus, TenantStatus
+from streams.worker.attendance import Attendance
+from streams.worker.office import Office
 from streams.worker.places import place_of
-from streams.worker.replies import Outcome, Replies
+from streams.worker.replies import Outcome
 from streams.worker.run import Fetched, Run
 from streams.worker.timers import Timers
 from streams.worker.waiters import Waiter, Waiters
-
-
-class Effects(Protocol):
-    """Does the work that states call for."""
-
-    def want(self, owner: PartitionOwner, state: TenantState) -> None:
-        """The tenant's state, which is on the log, calls for its reaction; a repeated call changes nothing."""
-
-    async def forget(self, owner: PartitionOwner) -> None:
-        """Close what is held for the owner's tenants, within a bound."""
-
-
-class Office(NamedTuple):
-    """What the owners of a worker share.
-
-    Attributes:
-        producer: where records go.
-        replies: answers callers.
-        dead_letters: parks what cannot be read.
-        effects: does the work that states call for.
-        terms: what the surroundings say of a tenant, or of none in particular.
-        unwanted: why the catalog does not want a tenant connected, None where it does.
-        now: the clock, aware, UTC.
-        partitions: number of partitions of the region's topics.
-        value_bytes_max: size at which a command's value is refused.
-        waiters_per_tenant_max: callers kept per tenant.
-        failed: told of a failure that the worker cannot survive.
-    """
-
-    producer: LogProducer
-    replies: Replies
-    dead_letters: DeadLetters
-    effects: Effects
-    terms: Callable[[str | None], Terms]
-    unwanted: Callable[[str], StopReason | None]
-    now: Callable[[], datetime]
-    partitions: int
-    value_bytes_max: int
-    waiters_per_tenant_max: int
-    failed: Callable[[Exception], None]
-
 
 _PLACED: Final = (CheckHealth, Connect, Reload)
 """Commands whose decision needs to know the tenant's region."""
 
 
 class _Work:
-    """What was decided in one step: it is acted on once it is proved."""
+    """What was decided in one step: it is acted on once it is proved.
 
-    __slots__ = ("appended", "outcomes", "receipts", "touched", "waiting")
+    Attributes:
+        known: offset of the last record that was known when it began.
+    """
 
-    def __init__(self, receipts: Receipts) -> None:
+    __slots__ = ("appended", "known", "outcomes", "receipts", "touched", "waiting")
+
+    def __init__(self, receipts: Receipts, known: int) -> None:
         self.receipts = receipts
+        self.known = known
         self.appended = 0
         self.outcomes: list[Outcome] = []
         self.touched: dict[str, int] = {}
@@ -110,6 +80,7 @@ class PartitionOwner:
         self._office = office
         self._waiters = Waiters(office.waiters_per_tenant_max, self._expired)
         self._timers = Timers(office.now, self._deadline_reached)
+        self.attendance = Attendance(self, office)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -117,9 +88,23 @@ class PartitionOwner:
         """The partition's number."""
         return self.partition.state.partition
 
+    @property
+    def claim(self) -> int:
+        """The claim under which it is held."""
+        return self.partition.claim.offset
+
+    @property
+    def tenants(self) -> Iterable[TenantState]:
+        """The states of its tenants, events on their way to the log included."""
+        return list(self.partition.state.tenants.values())
+
+    def state(self, tenant: str) -> TenantState:
+        """The tenant's state, events on their way to the log included."""
+        return self.partition.state.tenant(tenant)
+
     def start(self) -> None:
         """Carry on where the owner before stopped: derive what every state calls for."""
-        for state in list(self.partition.state.tenants.values()):
+        for state in self.tenants:
             self._pursue(state)
 
     async def release(self) -> None:
@@ -137,7 +122,7 @@ class PartitionOwner:
         Raises (when awaited):
             OwnershipLost: a newer claim is on the log; the run is another owner's.
         """
-        work = _Work(self._office.producer.receipts())
+        work = self._begin()
         now = self._office.now()
         for record in run.records:
             try:
@@ -150,13 +135,17 @@ class PartitionOwner:
         return self._settle(work, self._send(work))
 
     def reconsider(self, tenant: str) -> None:
-        """The tenant's catalog entry is another one: give the connection up where it is not wanted any more."""
+        """The tenant's catalog entry is another one: give the connection up where it is not wanted as it is."""
+        if tenant not in self.partition.state.tenants:
+            return
         reason = self._office.unwanted(tenant)
-        if reason is not None and tenant in self.partition.state.tenants:
+        if reason is not None:
             self.report(tenant, Shutdown(reason), "effect:catalog")
+        else:
+            self._office.effects.reconsider(self, self.state(tenant))
 
-    def report(self, tenant: str, report: Report | Shutdown, causation: str) -> None:
-        """Decide what the owner's own work or timer says of a tenant."""
+    def report(self, tenant: str, report: Report | Shutdown | Connect, causation: str) -> None:
+        """Decide what the worker's own effects, timers or counts say of a tenant."""
         if self.partition.lost.is_set():
             return
         now = self._office.now()
@@ -164,9 +153,12 @@ class PartitionOwner:
         decision = decide(state, report, now, self._office.terms(tenant))
         if decision is None or isinstance(decision, Rejection):
             return
-        work = _Work(self._office.producer.receipts())
+        work = self._begin()
         self._appended(self.partition.append(state, decision, now, Cause(causation)), work)
         self._spawn(self._settle(work, self._send(work)))
+
+    def _begin(self) -> _Work:
+        return _Work(self._office.producer.receipts(), self.partition.state.folded)
 
     def _send(self, work: _Work) -> Flight | None:
         return self.partition.send() if work.appended else None
@@ -207,8 +199,9 @@ class PartitionOwner:
         work.touched[state.tenant] = state.sequence
         for answered in self._waiters.answered(state):
             waiter = answered.waiter
-            status = self._office.replies.status(state, self.partition.claim)
-            work.outcomes.append(Outcome(waiter.request, answered.answer, status, None, waiter))
+            work.outcomes.append(
+                Outcome(waiter.request, answered.answer, self._status(state), None, work.appended, waiter)
+            )
         return index
 
     def _answer_or_wait(self, request: Request, state: TenantState, event: int | None, work: _Work) -> None:
@@ -226,24 +219,34 @@ class PartitionOwner:
     def _answer(
         self, request: Request, reply: Answer | Rejection, state: TenantState, work: _Work, event: int | None = None
     ) -> None:
-        if request.reply_to is not None:
-            status = self._office.replies.status(state, self.partition.claim)
-            work.outcomes.append(Outcome(request, reply, status, event))
+        if request.reply_to is None:
+            return
+        found = self._health(state) if isinstance(request.command, CheckHealth) and reply is Answer.OK else None
+        work.outcomes.append(Outcome(request, reply, self._status(state), event, work.appended, health=found))
+
+    def _status(self, state: TenantState) -> TenantStatus:
+        users = self._office.users.count(state.tenant)
+        return self._office.replies.status(state, self.partition.claim, users)
+
+    def _health(self, state: TenantState) -> HealthStatus:
+        """What a health check finds; a database that nobody uses is migrated meanwhile, if it is not."""
+        found = health(state, self._office.users.count(state.tenant), self._office.migrations)
+        if found.migrations_pending and found.connected_cluster == 0 and reaction(state) is Reaction.REST:
+            self._office.effects.migrate(self, state.tenant)
+        return HealthStatus(*found, self._office.region, self.partition.claim.worker)
 
     async def _settle(self, work: _Work, flight: Flight | None) -> None:
         """Wait for the proof, then answer and act."""
         offsets: Sequence[int] = ()
-        known = self.partition.state.folded
         if flight is not None:
             offsets = await flight.landed
-            known = offsets[-1]
         elif work.outcomes:
-            known = await self.partition.verify()
-        self._act(work, offsets, known)
+            await self.partition.verify()
+        self._act(work, offsets)
         work.receipts.seal()
         await work.receipts.delivered
 
-    def _act(self, work: _Work, offsets: Sequence[int], known: int) -> None:
+    def _act(self, work: _Work, offsets: Sequence[int]) -> None:
         replies = self._office.replies
         for waiter, index in work.waiting:
             waiter.event = replies.position(self.number, offsets[index])
@@ -251,8 +254,9 @@ class PartitionOwner:
             event = outcome.waiter.event if outcome.waiter is not None else None
             if outcome.event is not None:
                 event = replies.position(self.number, offsets[outcome.event])
-            position = replies.position(self.number, known)
-            replies.answer(outcome, event, position, self.partition.claim, work.receipts)
+            # What was appended after the status was taken is not in it, and so not before its position.
+            known = offsets[outcome.seen - 1] if outcome.seen else work.known
+            replies.answer(outcome, event, replies.position(self.number, known), self.partition.claim, work.receipts)
         for tenant, sequence in work.touched.items():
             state = self.partition.state.tenant(tenant)
             if state.sequence == sequence:
@@ -261,6 +265,9 @@ class PartitionOwner:
     def _pursue(self, state: TenantState) -> None:
         """Start what a state calls for; it is on the log and nothing newer is on its way."""
         self._timers.arm(state)
+        self.attendance.notice(state)
+        if state.failures and state.retry_at is None:
+            self.report(state.tenant, FailuresWeighed(), "effect:weigh")
         if reaction(state) is Reaction.RECONNECT:
             self.report(state.tenant, ReconnectWanted(), "effect:reconnect")
         else:
@@ -268,8 +275,8 @@ class PartitionOwner:
 
     def _expired(self, waiter: Waiter) -> None:
         state = self.partition.state.tenant(waiter.request.tenant)
-        refusal = Rejection(Initializing, f"still {state.lifecycle.value}; connecting goes on, ask again")
-        work = _Work(self._office.producer.receipts())
+        refusal = Rejection(Initializing, f"not so yet: {why(state).what}; it goes on, ask again")
+        work = self._begin()
         self._answer(waiter.request, refusal, state, work)
         self._spawn(self._settle(work, None))
 

@@ -9,7 +9,8 @@ import structlog
 
 from streams.errors import OwnershipLost
 from streams.registry.partition import OwnedPartition
-from streams.worker.owner import Office, PartitionOwner
+from streams.worker.office import Office
+from streams.worker.owner import PartitionOwner
 from streams.worker.places import place_of
 from streams.worker.run import Run
 
@@ -33,6 +34,10 @@ class Owners:
         """The partitions held now."""
         return tuple(sorted(self._owners))
 
+    def all(self) -> tuple[PartitionOwner, ...]:
+        """The owners of the partitions held now."""
+        return tuple(self._owners.values())
+
     def take(self, partition: OwnedPartition) -> None:
         """The partition was claimed and recovered: carry on with its tenants."""
         owner = PartitionOwner(partition, self._office)
@@ -54,6 +59,23 @@ class Owners:
         owner = self._owners.get(place_of(tenant, self._office.partitions))
         if owner is not None:
             owner.reconsider(tenant)
+
+    def users_changed(self, tenant: str) -> None:
+        """The first user of a tenant came, or the last one left."""
+        owner = self._owners.get(place_of(tenant, self._office.partitions))
+        if owner is not None:
+            owner.attendance.look(owner.state(tenant))
+
+    def look(self) -> None:
+        """Look at the users of every tenant."""
+        for owner in list(self._owners.values()):
+            for state in owner.tenants:
+                owner.attendance.look(state)
+
+    def reconnect(self) -> None:
+        """Connect the tenants that are used and have no connection."""
+        for owner in list(self._owners.values()):
+            owner.attendance.reconnect()
 
     def decide(self, run: Run) -> Awaitable[None]:
         """Hand a run of commands to its partition's owner.

@@ -13,7 +13,7 @@ from statemachine.rejections import Rejection
 from statemachine.state import TenantState
 from streams.log.producer import LogProducer, Receipts
 from streams.wire.command import ReplyTo, Request, Unreadable
-from streams.wire.reply import Owner, Position, Reply, TenantStatus, encode_reply, reply_error, status_of
+from streams.wire.reply import HealthStatus, Owner, Position, Reply, TenantStatus, encode_reply, reply_error, status_of
 from streams.worker.waiters import Waiter
 
 
@@ -25,14 +25,18 @@ class Outcome(NamedTuple):
         answer: OK or a refusal.
         status: how the tenant was when it was decided.
         event: index of the event, within the run, that the command led to; None for none.
+        seen: number of events of the run that the status knows of.
         waiter: the caller who waited, which knows where the event is that its command led to.
+        health: what a health check found.
     """
 
     request: Request
     answer: Answer | Rejection
     status: TenantStatus
     event: int | None
+    seen: int
     waiter: Waiter | None = None
+    health: HealthStatus | None = None
 
 
 class Replies:
@@ -102,6 +106,7 @@ class Replies:
             position=known,
             claim=claim.offset,
             at=self._now(),
+            health=outcome.health,
         )
         self._send(outcome.request.reply_to, reply, receipts)
 
@@ -110,9 +115,9 @@ class Replies:
         return Position(self._events, partition, offset)
 
     @staticmethod
-    def status(state: TenantState, claim: Claim) -> TenantStatus:
-        """How a tenant is, said by the owner that holds ``claim``."""
-        return status_of(state, Owner(claim.worker, claim.offset))
+    def status(state: TenantState, claim: Claim, users: int | None) -> TenantStatus:
+        """How a tenant is that so many use now, said by the owner that holds ``claim``."""
+        return status_of(state, Owner(claim.worker, claim.offset), users)
 
     def _is_ours(self, address: ReplyTo) -> bool:
         return address.topic == self._topic and address.partition < self._partitions

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from statemachine.commands import Deadline
-from statemachine.decide import deadlines
+from statemachine.deadlines import deadlines
 from statemachine.state import TenantState
 
 

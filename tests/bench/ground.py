@@ -49,6 +49,7 @@ def environment(kafka: str, topic_prefix: str, partitions: int, worker: str) -> 
         f"{PREFIX}TOPIC_PREFIX": topic_prefix,
         f"{PREFIX}PARTITIONS": str(partitions),
         f"{PREFIX}WORKER_NAME": worker,
+        f"{PREFIX}HTTP_PORT": "-1",
     }
 
 

@@ -23,6 +23,7 @@ def fresh_region(kafka: KafkaServer, name: str, **changed: Any) -> Settings:
             "kafka": kafka.bootstrap,
             "topic_prefix": f"{name}-{secrets.token_hex(4)}",
             "partitions": 4,
+            "http_port": 0,
             "encryption_keys": {"k1": new_key()},
             **changed,
         }

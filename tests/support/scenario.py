@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Final
 
-from statemachine import Rejection, TenantState, Terms, decide, fold
-from statemachine.commands import COMMAND_TYPES, Command, Report
+from statemachine import Rejection, TenantState, Terms, deadlines, decide, fold
+from statemachine.commands import COMMAND_TYPES, Command, Deadline, Report
 from statemachine.decide import Decision
 from statemachine.errors import Refused
 from statemachine.events import Event, TenantEventData
@@ -24,7 +24,8 @@ START: Final = datetime(2030, 1, 1, 12, 0, tzinfo=UTC)
 CLAIM: Final = 0
 """The claim that events are written under where a test does not care."""
 
-TERMS: Final = Terms(platform_region="us-east-1", serving_region="local")
+TERMS: Final = Terms(platform_region="us-east-1", serving_region="local", users=0)
+"""What the surroundings say where a test does not care: nobody uses the tenant."""
 
 COMMANDS: Final = tuple(COMMAND_TYPES.values())
 
@@ -59,11 +60,13 @@ class Scenario:
         state: the tenant's state.
         now: the time that passes by a second with each event.
         decisions: what was decided since the scenario was last checked.
+        claim: the claim under which events are written.
     """
 
     state: TenantState
     now: datetime
     decisions: tuple[Decision, ...] = ()
+    claim: int = CLAIM
 
     def given(self, *payloads: TenantEventData) -> Scenario:
         """These happened, too."""
@@ -71,6 +74,18 @@ class Scenario:
         for payload in payloads:
             scenario = scenario.append(payload)
         return scenario
+
+    def at(self, moment: datetime) -> Scenario:
+        """It is this time now."""
+        return replace(self, now=moment)
+
+    def after(self, delay: timedelta) -> Scenario:
+        """Time passes."""
+        return replace(self, now=self.now + delay)
+
+    def taken_over(self, claim: int) -> Scenario:
+        """Another worker owns the tenant now."""
+        return replace(self, claim=claim)
 
     def when(self, asked: Command | Report, *, at: datetime | None = None, terms: Terms = TERMS) -> Scenario:
         """A command or report is decided at ``at``, by default now; an event of it is folded."""
@@ -105,11 +120,18 @@ class Scenario:
         assert {name: getattr(self.state, name) for name in expected} == expected
         return self
 
+    def and_due(self, **expected: datetime) -> Scenario:
+        """The state has these deadlines and no others."""
+        assert deadlines(self.state) == {Deadline(name): at for name, at in expected.items()}
+        return self
+
     def append(
         self, payload: TenantEventData, *, causation: str = "effect:test", command_offset: int | None = None
     ) -> Scenario:
         """One event more, a second later."""
-        event = following(self.state, payload, at=self.now, causation=causation, command_offset=command_offset)
+        event = following(
+            self.state, payload, at=self.now, claim=self.claim, causation=causation, command_offset=command_offset
+        )
         return replace(self, state=fold(self.state, event), now=self.now + timedelta(seconds=1))
 
 

@@ -66,6 +66,7 @@ class Ground:
             gap=self._gap,
             now=now,
             failed=self.failures.append,
+            observed=lambda _event, _before: None,
         )
 
     async def foreign(self, *values: bytes, partition: int = 0) -> int:

@@ -47,6 +47,31 @@ def test_a_wrong_field_is_named_with_what_it_must_be(raw: object, message: str) 
     assert refusal(raw) == message
 
 
+@pytest.mark.parametrize(
+    ("fields", "tls"),
+    [
+        ({}, "require"),
+        ({"ca": None}, "require"),
+        ({"ca": "an authority"}, "verify-full"),
+        ({"ca": "an authority", "tls": "require"}, "require"),
+        ({"ca": "an authority", "tls": "disable"}, "disable"),
+        ({"tls": "verify-full"}, "verify-full"),
+    ],
+)
+def test_an_authority_is_there_to_verify_with_unless_told_otherwise(fields: dict[str, str | None], tls: str) -> None:
+    assert validate(with_database(**fields)).database.tls == tls
+
+
+def test_what_was_shown_of_an_entry_says_how_its_server_is_verified() -> None:
+    entry = validate(with_database(ca="an authority", tls="require"))
+    again = {**public(entry), "database": {**public(entry)["database"], "password": PASSWORD}}
+    assert validate(again) == entry
+
+
+def test_a_wrong_field_puts_no_blame_on_the_fields_that_follow_from_it() -> None:
+    assert refusal(with_database(ca=5)) == "database.ca must be text"
+
+
 def test_all_that_is_wrong_is_named_at_once() -> None:
     message = refusal({"database": {"port": 0}})
     for part in ("tenant is missing", "region is missing", "database.host is missing", "database.port must"):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Final
 
 import pytest
 
-from statemachine import Answer, Rejection, answer
-from statemachine.commands import Command, Connect, PauseTenant, Shutdown, Wait
+from statemachine import Answer, Rejection, answer, decide
+from statemachine.commands import Command, Connect, ConnectionClosed, PauseTenant, Shutdown, Wait
 from statemachine.errors import (
+    ConnectRateLimitReached,
     PooledEndpoint,
     Refused,
     TenantDatabaseUnavailable,
@@ -18,37 +20,85 @@ from statemachine.errors import (
     TooManyConnections,
 )
 from statemachine.events import ConnectPaused, ConnectResumed, ConnectStopped
-from statemachine.machines import Replication
 from statemachine.state import StopReason
-from tests.support.scenario import given
+from tests.support.scenario import TERMS, given
 from tests.unit.statemachine.situations import (
+    CHECKED_DURABLE,
     CHECKING,
     COMMANDS,
+    LONG_AFTER,
     PAUSED,
     PAUSED_UNTIL,
+    POSTPONED,
+    PROVISIONED,
+    PROVISIONING,
     READY,
+    REPORTS,
+    RETRY_AT,
     SITUATIONS,
+    STARTED,
     STOPPED_BY_PAUSE,
+    STREAM_LOST,
     cells,
 )
 
-ANSWERS: Final = """
-command       never        checking  provisioning  ready  recovering  stopping  reloading  pausing  stopped      returning  paused
-connect       unavailable  pending   pending       ok     ok          pending   pending    paused   unavailable  pending    paused
-connect_now   ok           ok        ok            ok     ok          ok        ok         paused   ok           ok         paused
-reload        unavailable  pending   pending       ok     ok          pending   pending    paused   unavailable  pending    paused
-shutdown      ok           ok        ok            ok     ok          pending   pending    pending  ok           ok         ok
-status        ok           ok        ok            ok     ok          ok        ok         ok       ok           ok         ok
-check_health  ok           ok        ok            ok     ok          ok        ok         ok       ok           ok         ok
-retry         ok           ok        ok            ok     ok          ok        ok         ok       ok           ok         ok
-pause         ok           ok        ok            ok     ok          ok        ok         ok       ok           ok         ok
-resume        ok           ok        ok            ok     ok          ok        ok         ok       ok           ok         ok
+LIFE_ANSWERS: Final = """
+command            never        checking  provisioning  ready  stopping  reloading  pausing  stopped      returning  paused
+connect            unavailable  pending   pending       ok     pending   pending    paused   unavailable  pending    paused
+connect_now        ok           ok        ok            ok     ok        ok         paused   ok           ok         paused
+connect_streaming  unavailable  pending   pending       ok     pending   pending    paused   unavailable  pending    paused
+reload             unavailable  pending   pending       ok     pending   pending    paused   unavailable  pending    paused
+shutdown           ok           ok        ok            ok     pending   pending    pending  ok           ok         ok
+status             ok           ok        ok            ok     ok        ok         ok       ok           ok         ok
+check_health       ok           ok        ok            ok     ok        ok         ok       ok           ok         ok
+retry              ok           ok        ok            ok     ok        ok         ok       ok           ok         ok
+pause              ok           ok        ok            ok     ok        ok         ok       ok           ok         ok
+resume             ok           ok        ok            ok     ok        ok         ok       ok           ok         ok
 """  # noqa: E501 - a table reads by its columns
-"""`pending`: wait until the state changes. `paused` and `unavailable` are refusals. A shutdown that finds a live
-tenant was answered before: the tenant was connected again since."""
 
-ASKED: Final[dict[str, Command]] = {**COMMANDS, "connect_now": Connect(wait=Wait.NO)}
-REFUSALS: Final[dict[type[Refused], str]] = {TenantPaused: "paused", TenantDatabaseUnavailable: "unavailable"}
+CONNECTED_ANSWERS: Final = """
+command            recovering  starting  streaming  waiting  postponed  used  idle  undated
+connect            ok          ok        ok         ok       ok         ok    ok    ok
+connect_now        ok          ok        ok         ok       ok         ok    ok    ok
+connect_streaming  ok          pending   ok         pending  pending    ok    ok    ok
+reload             ok          ok        ok         ok       ok         ok    ok    ok
+shutdown           ok          ok        ok         ok       ok         ok    ok    ok
+status             ok          ok        ok         ok       ok         ok    ok    ok
+check_health       ok          ok        ok         ok       ok         ok    ok    ok
+retry              ok          ok        ok         ok       ok         ok    ok    ok
+pause              ok          ok        ok         ok       ok         ok    ok    ok
+resume             ok          ok        ok         ok       ok         ok    ok    ok
+"""
+
+REFUSED_ANSWERS: Final = """
+command            failing      limited  delayed
+connect            unavailable  limited  limited
+connect_now        ok           limited  limited
+connect_streaming  unavailable  limited  limited
+reload             unavailable  limited  limited
+shutdown           ok           ok       ok
+status             ok           ok       ok
+check_health       ok           ok       ok
+retry              ok           ok       ok
+pause              ok           ok       ok
+resume             ok           ok       ok
+"""
+
+ANSWERS: Final = (LIFE_ANSWERS, CONNECTED_ANSWERS, REFUSED_ANSWERS)
+"""`pending`: wait until the state changes. `paused`, `limited` and `unavailable` are refusals. A shutdown that finds a
+live tenant was answered before: the tenant was connected again since. Rows of the tenants that are `ready`, `used` and
+so on are not to be streamed, so nothing is left to wait for there."""
+
+ASKED: Final[dict[str, Command]] = {
+    **COMMANDS,
+    "connect_now": Connect(wait=Wait.NO),
+    "connect_streaming": Connect(wait=Wait.STREAMING),
+}
+REFUSALS: Final[dict[type[Refused], str]] = {
+    TenantPaused: "paused",
+    ConnectRateLimitReached: "limited",
+    TenantDatabaseUnavailable: "unavailable",
+}
 
 LEARNED: Final[dict[StopReason, type[Refused]]] = {
     StopReason.REQUESTED: TenantDatabaseUnavailable,
@@ -69,16 +119,25 @@ LEARNED: Final[dict[StopReason, type[Refused]]] = {
 """The refusal that a stop reason becomes for a caller who waits for a connection."""
 
 
-@pytest.mark.parametrize(("command", "situation", "expected"), cells(ANSWERS))
+@pytest.mark.parametrize(("command", "situation", "expected"), cells(*ANSWERS))
 def test_a_command_is_answered_as_the_table_says(command: str, situation: str, expected: str) -> None:
     reply = answer(SITUATIONS[situation].state, ASKED[command])
     assert (REFUSALS[reply.error] if isinstance(reply, Rejection) else reply.value) == expected
 
 
-def test_the_table_has_every_command_in_every_situation() -> None:
-    assert {(command, situation) for command, situation, _ in cells(ANSWERS)} == {
-        (command, situation) for command in ASKED for situation in SITUATIONS
-    }
+def test_the_tables_have_every_command_in_every_situation() -> None:
+    asked = [(command, situation) for command, situation, _ in cells(*ANSWERS)]
+    assert sorted(asked) == sorted(product(ASKED, SITUATIONS))
+
+
+@pytest.mark.parametrize("command", ASKED)
+def test_what_is_refused_when_it_is_decided_is_refused_in_the_same_words_when_it_is_delivered_again(
+    command: str,
+) -> None:
+    for scenario in SITUATIONS.values():
+        decision = decide(scenario.state, ASKED[command], LONG_AFTER, TERMS)
+        if isinstance(decision, Rejection):
+            assert answer(scenario.state, ASKED[command]) == decision
 
 
 @pytest.mark.parametrize(("reason", "error"), LEARNED.items())
@@ -128,8 +187,41 @@ def test_who_waited_through_a_pause_that_was_lifted_learns_that_it_was_stopped_b
     assert answer(scenario.state, Connect()) == Rejection(TenantPaused, "disk swap")
 
 
-def test_a_connect_that_waits_for_rows_is_answered_when_they_are_streamed() -> None:
-    ready = SITUATIONS["ready"].state
+@pytest.mark.parametrize("command", ["connect", "connect_now", "connect_streaming", "reload"])
+@pytest.mark.parametrize("situation", ["limited", "delayed"])
+def test_the_answer_of_a_limited_tenant_names_the_time_from_which_on_it_is_tried_again(
+    situation: str, command: str
+) -> None:
+    reply = answer(SITUATIONS[situation].state, ASKED[command])
+    assert isinstance(reply, Rejection)
+    assert (reply.error, reply.retry_at) == (ConnectRateLimitReached, RETRY_AT)
+
+
+def test_who_waits_for_the_connect_that_reaches_the_limit_learns_what_failed() -> None:
+    assert answer(SITUATIONS["failing"].state, Connect()) == Rejection(TenantDatabaseUnavailable, "refused")
+
+
+def test_a_connect_that_waits_for_rows_waits_through_check_start_and_failure_until_they_are_streamed() -> None:
     connect = Connect(wait=Wait.STREAMING)
-    assert answer(ready, connect) is Answer.PENDING
-    assert answer(ready._replace(replication=Replication.STREAMING), connect) is Answer.OK
+    for payloads in ((), (CHECKED_DURABLE,), (CHECKED_DURABLE, PROVISIONED), (CHECKED_DURABLE, PROVISIONED, POSTPONED)):
+        assert answer(CHECKING.given(*payloads).state, connect) is Answer.PENDING
+    scenario = CHECKING.given(CHECKED_DURABLE, PROVISIONED, POSTPONED, STARTED)
+    assert answer(scenario.state, connect) is Answer.OK
+    assert answer(scenario.given(STREAM_LOST).state, connect) is Answer.PENDING
+
+
+def test_a_connect_that_waits_for_rows_learns_why_there_will_be_none() -> None:
+    stopping = SITUATIONS["waiting"].when(REPORTS["stream_over"], at=LONG_AFTER)
+    assert answer(stopping.state, Connect(wait=Wait.STREAMING)) is Answer.PENDING
+    reply = answer(stopping.when(ConnectionClosed()).state, Connect(wait=Wait.STREAMING))
+    assert reply == Rejection(TenantDatabaseUnavailable, "rows could not be streamed within the recovery window")
+
+
+def test_a_connect_that_waits_for_rows_that_are_not_to_be_streamed_is_answered_when_ready() -> None:
+    assert answer(PROVISIONING.state, Connect(wait=Wait.STREAMING)) is Answer.PENDING
+    assert answer(READY.state, Connect(wait=Wait.STREAMING)) is Answer.OK
+
+
+@pytest.mark.parametrize("situation", ["starting", "waiting", "postponed"])
+def test_a_connect_that_waits_for_the_connection_does_not_wait_for_rows(situation: str) -> None:
+    assert answer(SITUATIONS[situation].state, Connect(wait=Wait.READY)) is Answer.OK

@@ -8,8 +8,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from statemachine import Terms, errors
-from statemachine.commands import COMMAND_TYPES, Command, Connect, PauseTenant, Shutdown, Wait
-from statemachine.events import EVENT_TYPES, Claimed, DatabaseLost
+from statemachine.commands import COMMAND_TYPES, Command, Connect, PauseTenant, Retry, Shutdown, Wait
+from statemachine.events import EVENT_TYPES, Claimed, DatabaseLost, LimitReached, OccupancyIdle
 from statemachine.limits import CONNECT_TIMEOUT_MS_MAX, DATABASE_RECOVERY_WINDOW, TEXT_LENGTH_MAX
 from statemachine.state import StopReason
 
@@ -50,6 +50,7 @@ def test_the_types_are_those_of_the_contract() -> None:
         (Connect, f'{{"timeout_ms": {CONNECT_TIMEOUT_MS_MAX}}}', Connect(timeout_ms=CONNECT_TIMEOUT_MS_MAX)),
         (Shutdown, '{"reason": "rebalancing"}', Shutdown(StopReason.REBALANCING)),
         (PauseTenant, f'{{"reason": "{"x" * TEXT_LENGTH_MAX}"}}', PauseTenant("x" * TEXT_LENGTH_MAX)),
+        (Retry, '{"reason": "the slot is free", "author": "ada"}', Retry("the slot is free", "ada")),
     ],
 )
 def test_data_within_its_bounds_is_read(command: type[Command], text: str, expected: Command) -> None:
@@ -68,6 +69,7 @@ def test_data_within_its_bounds_is_read(command: type[Command], text: str, expec
         (PauseTenant, f'{{"reason": "{"x" * (TEXT_LENGTH_MAX + 1)}"}}'),
         (PauseTenant, '{"until": 1900000000}'),
         (PauseTenant, '{"until": "tomorrow"}'),
+        (Retry, f'{{"author": "{"x" * (TEXT_LENGTH_MAX + 1)}"}}'),
     ],
 )
 def test_data_out_of_its_bounds_is_refused(command: type[Command], text: str) -> None:
@@ -81,6 +83,8 @@ def test_data_out_of_its_bounds_is_refused(command: type[Command], text: str) ->
         (PauseTenant, '{"until": "2030-01-01T00:00:00"}'),
         (EVENT_TYPES["connect.paused"], '{"until": "2030-01-01T00:00:00"}'),
         (DatabaseLost, '{"recovery_until": "2030-01-01T00:00:00"}'),
+        (LimitReached, '{"retry_at": "2030-01-01T00:00:00"}'),
+        (OccupancyIdle, '{"shutdown_at": "2030-01-01T00:00:00"}'),
     ],
 )
 def test_a_time_without_its_zone_is_refused(payload: type[object], text: str) -> None:

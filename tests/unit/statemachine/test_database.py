@@ -13,9 +13,10 @@ from statemachine.commands import (
     ConnectionRestored,
     Deadline,
     DeadlineReached,
+    Retry,
     Shutdown,
 )
-from statemachine.events import ConnectStopped, ConnectStopping, DatabaseLost, DatabaseRestored
+from statemachine.events import ConnectRetried, ConnectStopped, ConnectStopping, DatabaseLost, DatabaseRestored
 from statemachine.limits import DATABASE_RECOVERY_WINDOW
 from statemachine.machines import DatabaseHealth, Lifecycle
 from statemachine.state import StopReason
@@ -103,3 +104,16 @@ def test_a_database_can_be_lost_again_after_it_came_back() -> None:
 def test_nothing_of_an_old_window_is_left_in_the_next_life() -> None:
     for ending in ((STOPPING, STOPPED), (PAUSED, STOPPED)):
         READY.given(LOST, *ending).and_state(database=DatabaseHealth.DOWN, recovery_until=None)
+
+
+def test_retry_tells_that_a_lost_database_is_to_be_tried_at_once_and_leaves_its_window() -> None:
+    recovering = SITUATIONS["recovering"]
+    (
+        recovering.when(Retry("the server is back", "ada"))
+        .then(ConnectRetried("the server is back", "ada"))
+        .and_state(database=DatabaseHealth.RECOVERING, retried_at=recovering.now)
+        .and_due(database_recovery=RECOVERY_UNTIL)
+        .when(Retry("and again", "ada"), at=recovering.now + timedelta(minutes=1))
+        .then(ConnectRetried("and again", "ada"))
+        .and_state(retried_at=recovering.now + timedelta(minutes=1))
+    )

@@ -7,24 +7,46 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from statemachine import Reaction, deadlines, reaction, why
+from statemachine import Reaction, deadlines, reaction, streamed, why
 from statemachine.commands import Deadline
-from statemachine.events import ConnectPaused, ConnectResumed, ConnectStopped, DatabaseLost, DatabaseRestored
+from statemachine.events import (
+    ConnectPaused,
+    ConnectResumed,
+    ConnectStopped,
+    ConnectStopping,
+    DatabaseLost,
+    DatabaseRestored,
+    PartitionsFailed,
+)
 from statemachine.state import StopReason, TenantState
 from tests.support.scenario import given
 from tests.unit.statemachine.situations import (
+    ATTEMPT_AT,
     CHECKING,
+    IDLE,
     LOST,
+    PARTITION_FAILED,
     PAUSED,
     PAUSED_UNTIL,
+    POSTPONED,
     READY,
     RECOVERY_UNTIL,
+    RETRY_AT,
+    SHUTDOWN_AT,
     SITUATIONS,
     STOPPED_BY_PAUSE,
+    STOPPING,
+    STREAM_LOST,
+    STREAM_UNTIL,
+    TODAY,
+    TOMORROW,
 )
 
 PAUSE: Final = {Deadline.PAUSE: PAUSED_UNTIL}
 RECOVERY: Final = {Deadline.DATABASE_RECOVERY: RECOVERY_UNTIL}
+STREAM: Final = {Deadline.REPLICATION_ATTEMPT: ATTEMPT_AT, Deadline.REPLICATION_RECOVERY: STREAM_UNTIL}
+SHUTDOWN: Final = {Deadline.IDLE_SHUTDOWN: SHUTDOWN_AT}
+LIMIT: Final = {Deadline.CONNECT_LIMIT: RETRY_AT}
 
 
 class Expected(NamedTuple):
@@ -42,14 +64,36 @@ EXPECTED: Final[dict[str, Expected]] = {
     "checking": Expected(Reaction.CHECK, {}, "checking", 1, None),
     "provisioning": Expected(Reaction.PROVISION, {}, "provisioning", 2, None),
     "ready": Expected(Reaction.HOLD, {}, "ready", 3, None),
-    "recovering": Expected(Reaction.HOLD, RECOVERY, "recovering", 4, RECOVERY_UNTIL),
     "stopping": Expected(Reaction.CLOSE, {}, "stopping", 4, None),
     "reloading": Expected(Reaction.CLOSE, {}, "stopping", 4, None),
     "pausing": Expected(Reaction.CLOSE, PAUSE, "stopping", 4, None),
     "stopped": Expected(Reaction.REST, {}, "requested", 5, None),
     "returning": Expected(Reaction.RECONNECT, {}, "reconnecting", 5, None),
     "paused": Expected(Reaction.REST, PAUSE, "paused", 4, PAUSED_UNTIL),
+    "recovering": Expected(Reaction.HOLD, RECOVERY, "recovering", 4, RECOVERY_UNTIL),
+    "starting": Expected(Reaction.HOLD, {}, "starting", 3, None),
+    "streaming": Expected(Reaction.HOLD, {}, "ready", 3, None),
+    "waiting": Expected(Reaction.HOLD, STREAM, "replication_waiting", 5, ATTEMPT_AT),
+    "postponed": Expected(Reaction.HOLD, STREAM, "replication_waiting", 4, ATTEMPT_AT),
+    "used": Expected(Reaction.HOLD, {}, "ready", 3, None),
+    "idle": Expected(Reaction.HOLD, SHUTDOWN, "idle", 4, SHUTDOWN_AT),
+    "undated": Expected(Reaction.HOLD, {}, "partitions_failed", 4, None),
+    "failing": Expected(Reaction.REST, {}, "database_unavailable", 6, None),
+    "limited": Expected(Reaction.REST, LIMIT, "connect_rate_limit_reached", 7, RETRY_AT),
+    "delayed": Expected(Reaction.REST, LIMIT, "connect_rate_limit_reached", 10, RETRY_AT),
 }
+
+STREAMED: Final = {"starting", "streaming", "waiting", "postponed"}
+"""The situations in which rows are to be streamed."""
+
+
+def test_every_situation_is_expected_to_be_explained() -> None:
+    assert list(EXPECTED) == list(SITUATIONS)
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_whether_rows_are_to_be_streamed_follows_from_the_state(situation: str) -> None:
+    assert streamed(SITUATIONS[situation].state) == (situation in STREAMED)
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
@@ -85,6 +129,49 @@ def test_a_tenant_paused_before_its_first_connect_is_paused_since_that_event() -
 def test_a_database_lost_again_is_lost_since_the_last_time() -> None:
     state = READY.given(LOST, DatabaseRestored(), DatabaseLost(RECOVERY_UNTIL)).state
     assert _since(state) == 6
+
+
+def test_a_stream_that_failed_again_is_not_streamed_since_the_last_time() -> None:
+    assert _since(SITUATIONS["waiting"].given(POSTPONED).state) == 6
+
+
+def test_a_second_day_without_a_partition_is_told_since_its_event() -> None:
+    scenario = SITUATIONS["undated"].given(PartitionsFailed(TOMORROW, "no room"))
+    assert why(scenario.state).what == f"partitions could not be made for {TODAY}, {TOMORROW}"
+    assert _since(scenario.state) == 5
+
+
+def test_what_is_worst_is_explained_first() -> None:
+    scenario = SITUATIONS["streaming"].given(PARTITION_FAILED)
+    codes = [why(scenario.state).code]
+    for payload in (IDLE, STREAM_LOST, LOST, STOPPING):
+        scenario = scenario.given(payload)
+        codes.append(why(scenario.state).code)
+    assert codes == ["partitions_failed", "idle", "replication_waiting", "recovering", "stopping"]
+
+
+def test_a_ready_tenant_says_whether_its_rows_are_streamed() -> None:
+    assert "streamed" in why(SITUATIONS["streaming"].state).what
+    assert "streamed" not in why(SITUATIONS["ready"].state).what
+
+
+def test_a_stream_that_waits_says_until_when_it_may() -> None:
+    assert STREAM_UNTIL.isoformat(timespec="seconds") in why(SITUATIONS["waiting"].state).next
+
+
+def test_a_limited_tenant_says_what_failed_last_and_how_to_lift_the_wait() -> None:
+    explanation = why(SITUATIONS["limited"].state)
+    assert "database_unavailable (UnableToConnectToTenantDatabase): refused" in explanation.what
+    assert "`retry`" in explanation.next
+
+
+def test_a_pause_is_explained_before_a_limit() -> None:
+    assert why(SITUATIONS["limited"].given(PAUSED).state).code == "paused"
+
+
+def test_a_tenant_that_was_stopped_because_it_was_idle_is_so_since_it_stopped() -> None:
+    scenario = SITUATIONS["idle"].given(ConnectStopping(StopReason.IDLE), ConnectStopped(StopReason.IDLE))
+    assert (why(scenario.state).code, _since(scenario.state)) == ("idle", 6)
 
 
 def test_every_reaction_is_called_for_somewhere() -> None:

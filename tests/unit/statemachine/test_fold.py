@@ -3,67 +3,47 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from itertools import product
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import pytest
 
 from statemachine import TenantState, fold
 from statemachine.errors import IllegalEvent
 from statemachine.events import (
-    EVENT_TYPES,
     Claimed,
     ConnectPaused,
     ConnectProvisioned,
     ConnectRequested,
-    ConnectResumed,
-    DatabaseRestored,
+    PartitionsFailed,
     TenantEventData,
 )
-from statemachine.limits import COMMAND_IDS_KEPT_MAX
-from statemachine.machines import Lifecycle, Occupancy, Replication
+from statemachine.limits import COMMAND_IDS_KEPT_MAX, CONNECT_FAILURES_KEPT_MAX, PARTITION_DAYS_KEPT_MAX
+from statemachine.machines import Occupancy, Replication
+from statemachine.state import EventName
 from tests.support.scenario import START, TENANT, following, given
 from tests.unit.statemachine.situations import (
     CHECKED,
+    CHECKED_DURABLE,
+    FAILED,
+    GAP,
+    IDLE,
+    LIMITED,
     LOST,
+    MIGRATED,
+    PARTITION_FAILED,
     PAUSED,
+    POSTPONED,
     PROVISIONED,
     PROVISIONING,
     READY,
     REQUESTED,
     SITUATIONS,
+    STARTED,
     STOPPED,
     STOPPING,
-    cells,
+    STREAM_LOST,
+    USED,
 )
-
-PERMITTED: Final = """
-event                never    checking       provisioning  ready     recovering  stopping  reloading  pausing   stopped   returning  paused
-connect.requested    checking  -             -             -         -           -         -          -         checking  checking   -
-connect.checked      -         provisioning  -             -         -           -         -          -         -         -          -
-connect.provisioned  -         -             ready         -         -           -         -          -         -         -          -
-connect.stopping     -         stopping      stopping      stopping  stopping    stopping  stopping   stopping  -         -          -
-connect.paused       absent    stopping      stopping      stopping  stopping    stopping  stopping   stopping  absent    absent     absent
-connect.resumed      -         -             -             -         -           -         -          stopping  -         -          absent
-database.lost        -         -             -             ready     -           -         -          -         -         -          -
-database.restored    -         -             -             -         ready       -         -          -         -         -          -
-"""  # noqa: E501 - a table reads by its columns
-"""The lifecycle after an event; `-` where it is illegal. `connect.stopped` has a test of its own."""
-
-PAYLOADS: Final[dict[str, TenantEventData]] = {
-    payload.type: payload
-    for payload in (
-        REQUESTED,
-        CHECKED,
-        PROVISIONED,
-        STOPPING,
-        STOPPED,
-        PAUSED,
-        ConnectResumed("done", "bob"),
-        LOST,
-        DatabaseRestored(),
-    )
-}
 
 
 def _refused(state: TenantState, payload: TenantEventData, **wrong: object) -> str:
@@ -74,34 +54,6 @@ def _refused(state: TenantState, payload: TenantEventData, **wrong: object) -> s
         fold(state, event)
     assert state == before
     return str(refused.value)
-
-
-@pytest.mark.parametrize(("event", "situation", "expected"), cells(PERMITTED))
-def test_an_event_leads_where_the_table_says_or_is_illegal(event: str, situation: str, expected: str) -> None:
-    state = SITUATIONS[situation].state
-    if expected == "-":
-        assert f"{event} of tenant 't1', sequence {state.sequence + 1}, is not permitted" in _refused(
-            state, PAYLOADS[event]
-        )
-    else:
-        assert fold(state, following(state, PAYLOADS[event])).lifecycle == expected
-
-
-def test_the_table_has_every_event_in_every_situation() -> None:
-    assert {(event, situation) for event, situation, _ in cells(PERMITTED)} == set(
-        product(set(EVENT_TYPES) - {"connect.claimed", "connect.stopped"}, SITUATIONS)
-    )
-    assert set(PAYLOADS) == set(EVENT_TYPES) - {"connect.claimed"}
-
-
-@pytest.mark.parametrize("situation", ["checking", "provisioning", "ready", "recovering", "stopping", "pausing"])
-def test_a_stop_leads_from_every_state_with_a_connection_to_absent(situation: str) -> None:
-    SITUATIONS[situation].given(STOPPED).and_state(lifecycle=Lifecycle.ABSENT)
-
-
-@pytest.mark.parametrize("situation", ["never", "stopped", "paused"])
-def test_a_stop_of_a_tenant_that_is_absent_is_illegal(situation: str) -> None:
-    _refused(SITUATIONS[situation].state, STOPPED)
 
 
 def test_an_event_of_another_tenant_is_illegal() -> None:
@@ -190,10 +142,78 @@ def test_what_is_known_of_a_database_outlives_its_connection() -> None:
     READY.given(STOPPING, STOPPED).and_state(migrations=64, platform_region="us-east-1")
 
 
-def test_a_stop_sets_replication_and_occupancy_back() -> None:
-    state = READY.state._replace(replication=Replication.STREAMING, occupancy=Occupancy.IDLE)
-    after = fold(state, following(state, STOPPED))
-    assert (after.replication, after.occupancy) == (Replication.OFF, Occupancy.UNKNOWN)
+def test_a_migration_of_a_tenant_that_is_not_connected_is_known_at_its_next_health_check() -> None:
+    given(MIGRATED).and_state(migrations=81, lifecycle="absent", since=None, since_event=None)
+
+
+def test_a_stop_leaves_nothing_of_stream_use_and_windows() -> None:
+    full = SITUATIONS["waiting"].given(USED, IDLE, LOST)
+    fresh = given().state
+    told = ("recovery_until", "next_attempt_at", "replication_until", "replication_delay", "shutdown_at")
+    assert None not in {getattr(full.state, field) for field in (*told, "occupancy_since")}
+    after = full.given(STOPPED).and_state(replication=Replication.OFF, occupancy=Occupancy.UNKNOWN).state
+    for field in (*told, "occupancy_since", "users", "database"):
+        assert getattr(after, field) == getattr(fresh, field), field
+
+
+def test_what_explains_the_past_outlives_a_stop() -> None:
+    before = SITUATIONS["waiting"].given(GAP, USED, LOST).state
+    after = SITUATIONS["waiting"].given(GAP, USED, LOST, STOPPED).state
+    for field in ("stream", "gap_event", "occupancy_event", "replication_event", "recovery_event", "mode"):
+        assert getattr(after, field) == getattr(before, field) is not None, field
+
+
+@pytest.mark.parametrize(
+    ("situation", "payload", "field"),
+    [
+        ("ready", PAUSED, "pause_event"),
+        ("ready", LOST, "recovery_event"),
+        ("streaming", STREAM_LOST, "replication_event"),
+        ("waiting", POSTPONED, "replication_event"),
+        ("waiting", GAP, "gap_event"),
+        ("ready", USED, "occupancy_event"),
+        ("used", IDLE, "occupancy_event"),
+        ("failing", LIMITED, "limit_event"),
+        ("ready", PARTITION_FAILED, "partitions_event"),
+        ("ready", STOPPING, "since_event"),
+    ],
+)
+def test_an_event_that_explains_a_state_is_remembered_with_its_claim(
+    situation: str, payload: TenantEventData, field: str
+) -> None:
+    before = SITUATIONS[situation].state
+    after = SITUATIONS[situation].taken_over(claim=17).given(payload).state
+    assert getattr(after, field) == EventName(before.sequence + 1, 17)
+
+
+def test_connect_failures_are_remembered_up_to_a_bound_and_the_oldest_is_forgotten_first() -> None:
+    scenario = given()
+    for _ in range(CONNECT_FAILURES_KEPT_MAX + 2):
+        scenario = scenario.given(REQUESTED, FAILED)
+    assert len(scenario.state.failures) == CONNECT_FAILURES_KEPT_MAX
+    assert scenario.state.failures[-1] == scenario.now - timedelta(seconds=1)
+    assert list(scenario.state.failures) == sorted(scenario.state.failures)
+
+
+def test_failed_days_are_remembered_up_to_a_bound_and_the_earliest_is_forgotten_first() -> None:
+    days = [f"2030-01-{day:02}" for day in range(1, PARTITION_DAYS_KEPT_MAX + 3)]
+    scenario = READY.given(*(PartitionsFailed(day, "no room") for day in reversed(days)))
+    assert scenario.state.partitions_failed == tuple(days[-PARTITION_DAYS_KEPT_MAX:])
+
+
+def test_the_mode_of_replication_is_that_of_the_last_check() -> None:
+    PROVISIONING.and_state(mode="off")
+    given(REQUESTED, CHECKED_DURABLE).and_state(mode="durable")
+    SITUATIONS["streaming"].given(STOPPING, STOPPED, REQUESTED, CHECKED, PROVISIONED).and_state(
+        mode="off", replication=Replication.OFF
+    )
+
+
+def test_the_state_remembers_when_and_under_which_claim_the_last_stream_began() -> None:
+    scenario = SITUATIONS["streaming"]
+    assert scenario.state.stream == (scenario.now - timedelta(seconds=1), 0)
+    later = scenario.taken_over(claim=9).given(STARTED)
+    assert later.state.stream == (later.now - timedelta(seconds=1), 9)
 
 
 def test_machine_states_stay_members_of_their_enumerations() -> None:

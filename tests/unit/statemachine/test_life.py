@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pytest
 
-from statemachine import Reaction, Terms, reaction
+from statemachine import Answer, Reaction, Terms, answer, reaction
 from statemachine.commands import (
     CheckPassed,
     Connect,
     ConnectionClosed,
     EffectFailed,
+    MigrationsDone,
     PauseTenant,
     ProvisionDone,
     ReconnectWanted,
     Reload,
+    Retry,
     Shutdown,
 )
 from statemachine.events import (
@@ -23,6 +27,7 @@ from statemachine.events import (
     ConnectRequested,
     ConnectStopped,
     ConnectStopping,
+    MigrationsFinished,
 )
 from statemachine.machines import DatabaseHealth, Lifecycle
 from statemachine.state import EventName, Stop, StopReason
@@ -30,6 +35,7 @@ from tests.support.scenario import CLAIM, given
 from tests.unit.statemachine.situations import (
     CHECKED,
     CHECKING,
+    LIFE,
     LOST,
     PROVISIONED,
     PROVISIONING,
@@ -41,6 +47,9 @@ from tests.unit.statemachine.situations import (
     STOPPED,
     STOPPING,
 )
+
+WELCOME: Final = {"migrations_done", "partition_failed"}
+"""What is told of a tenant that has no connection."""
 
 
 def test_a_tenant_nobody_asked_for_is_absent() -> None:
@@ -199,7 +208,7 @@ def test_a_second_shutdown_changes_nothing() -> None:
     )
 
 
-@pytest.mark.parametrize("report", REPORTS)
+@pytest.mark.parametrize("report", [report for report in REPORTS if report not in WELCOME])
 def test_an_effect_that_lost_its_race_changes_nothing(report: str) -> None:
     READY.given(STOPPING, STOPPED).when(REPORTS[report]).then_nothing().and_state(lifecycle=Lifecycle.ABSENT)
 
@@ -217,6 +226,38 @@ def test_a_ready_tenant_whose_work_cannot_succeed_closes_before_it_has_stopped()
         .when(ConnectionClosed())
         .then(ConnectStopped(StopReason.SUSPENDED, "RealtimeDisabledForTenant", "the tenant is suspended"))
     )
+
+
+def test_a_database_is_migrated_while_nobody_is_connected_to_it() -> None:
+    (
+        SITUATIONS["stopped"]
+        .when(MigrationsDone(17, 81, 900))
+        .then(MigrationsFinished(17, 81, 900))
+        .and_state(lifecycle=Lifecycle.ABSENT, migrations=81, stop=SITUATIONS["stopped"].state.stop)
+        .when(Connect())
+        .and_state(lifecycle=Lifecycle.CHECKING, migrations=81)
+    )
+
+
+@pytest.mark.parametrize("situation", ["checking", "provisioning", "ready", "stopping"])
+def test_a_migration_beside_a_connection_is_the_connections_to_tell(situation: str) -> None:
+    SITUATIONS[situation].when(MigrationsDone(17, 81, 900)).then_nothing()
+
+
+def test_a_tenant_that_cannot_be_migrated_is_stopped_and_says_so() -> None:
+    failure = Stop(StopReason.MIGRATIONS_FAILED, "MigrationsFailedToRun", "permission denied for schema realtime")
+    PROVISIONING.when(EffectFailed(*failure)).then(ConnectStopped(*failure)).and_state(stop=failure)
+
+
+def test_a_tenant_is_ready_once_it_is_migrated_and_not_before() -> None:
+    for situation in ("checking", "provisioning"):
+        assert answer(SITUATIONS[situation].state, Connect()) is Answer.PENDING
+    assert answer(READY.state, Connect()) is Answer.OK
+
+
+def test_retry_where_nothing_waits_changes_nothing() -> None:
+    for scenario in (*LIFE.values(), SITUATIONS["used"], SITUATIONS["idle"], SITUATIONS["failing"]):
+        scenario.when(Retry("now", "ada")).then_nothing()
 
 
 def test_since_is_the_event_that_last_moved_the_lifecycle() -> None:

@@ -1,0 +1,188 @@
+/* The owner: takes commands, proves, answers, commits. OwnedPartition and PartitionOwner. */
+
+#define alive_owner(w) (worker[w].status == OWNER)
+#define may_decide(w) (alive_owner(w) && !worker[w].lost)
+#define last_slot(w) worker[w].flight[PIPELINE - 1]
+#define has_room(w) (last_slot(w).use == 0 && wire_has_room(w))
+
+#ifdef NO_OFFSET_MEMORY
+#define by_offset(w) (false)
+#else
+#define by_offset(w) (worker[w].position + 1 <= worker[w].state.command)
+#endif
+#if ROUTED && !defined(NO_ORIGIN)
+#define by_origin(w) (region[worker[w].position] + 1 <= worker[w].state.asked)
+#else
+#define by_origin(w) (false)
+#endif
+#ifdef NO_ID_MEMORY
+#define by_id(w) (false)
+#else
+#define by_id(w) ((worker[w].state.ids & id_bit(worker[w].position)) != 0)
+#endif
+#define is_decided(w) (by_offset(w) || by_origin(w) || by_id(w))
+
+/* decide: what a command leads to, 0 for nothing. */
+#define decision(kind, lifecycle)                                              \
+	(kind == PAUSE -> PAUSED :                                                 \
+	(kind == CONNECT && lifecycle == ABSENT -> REQUESTED :                     \
+	(kind == SHUTDOWN && lifecycle == WANTED -> STOPPING : 0)))
+
+inline fly(w, kind, at_end, at_place) {
+	at = 0;
+	do
+	:: worker[w].flight[at].use != 0 -> at++
+	:: else -> break
+	od;
+	worker[w].flight[at].use = kind;
+	worker[w].flight[at].end = at_end;
+	worker[w].flight[at].place = at_place;
+	worker[w].flight[at].sequence = worker[w].state.sequence;
+	worker[w].flight[at].counted = truth.sequence
+}
+
+/* Apply an event and send it. */
+inline write(w, what, at_place) {
+	paper.claim = worker[w].claim;
+	paper.change = what;
+	paper.sequence = worker[w].state.sequence + 1;
+	paper.command = at_place;
+	apply(worker[w].state, paper);
+	send(w);
+	fly(w, EVENT, 0, at_place)
+}
+
+/* The read at: where the partition ended when it was asked. The earliest moment, that of taking, is the worst. */
+#if SILENT && defined(UNPROVED_SILENCE)
+#define asked_end 1
+#elif defined(NO_READ_INDEX)
+#define asked_end 1
+#else
+#define asked_end log_end
+#endif
+
+#define may_take(w) (may_decide(w) && worker[w].position < region_length && has_room(w))
+
+inline take(w) {
+	due = script_kind[region[worker[w].position]];
+	change_due = (is_decided(w) -> 0 : decision(due, worker[w].state.lifecycle));
+	if
+	:: change_due != 0 ->
+		write(w, change_due, worker[w].position + 1);
+		tell("worker %d: takes command %d, sends an event with sequence %d\n", w, worker[w].position,
+			worker[w].state.sequence)
+	:: else ->
+		fly(w, QUESTION, asked_end, worker[w].position + 1);
+		tell("worker %d: takes command %d, which leads to no event\n", w, worker[w].position)
+	fi;
+	worker[w].position = worker[w].position + 1;
+#if SESSIONS && defined(EFFECT_BEFORE_ACK)
+	worker[w].told = worker[w].state.lifecycle;
+	worker[w].told_sequence = worker[w].state.sequence;
+#endif
+	due = 0;
+	change_due = 0;
+	at = 0
+}
+
+/* Whether a claim that deposes this owner stands after what it knows and before `last`. */
+inline read_back(w, last) {
+	flag = false;
+#ifndef NO_CLAIM
+	at = worker[w].known;
+	do
+	:: at < last ->
+		flag = flag || (is_claim(log[at]) && supersedes(log[at], worker[w].state));
+		at++
+	:: else -> break
+	od;
+	at = 0
+#endif
+}
+
+#define oldest(w) worker[w].flight[0]
+#define may_land(w) (may_decide(w) && oldest(w).use != 0 && oldest(w).end != 0)
+
+/* The oldest flight is acknowledged: look for a gap, judge, and answer. */
+inline land(w) {
+	due = worker[w].known + (oldest(w).use == EVENT -> 1 : 0);
+	flag = false;
+#ifndef NO_CONTIGUITY
+	if
+	:: oldest(w).end > due -> read_back(w, oldest(w).end)
+	:: else
+	fi;
+#endif
+	if
+	:: flag ->
+		worker[w].lost = true;
+		for (at : 0 .. PIPELINE - 1) {
+			clear_flight(worker[w].flight[at])
+		}
+		tell("worker %d: reads back a gap, finds a newer claim, answers nothing more\n", w)
+	:: else ->
+		answer(w)
+	fi;
+	flag = false;
+	due = 0;
+	at = 0
+}
+
+inline answer(w) {
+	worker[w].known = (oldest(w).end > worker[w].known -> oldest(w).end : worker[w].known);
+	if
+	:: oldest(w).use == EVENT ->
+		tell("worker %d: answers that its event at offset %d counts\n", w, oldest(w).end - 1);
+		promise(acknowledged_counts, counts(oldest(w).end - 1) && log[oldest(w).end - 1].sequence == oldest(w).sequence)
+	:: else ->
+		due = script_kind[region[oldest(w).place - 1]];
+#if SILENT
+		if
+		:: oldest(w).sequence < oldest(w).counted -> worker[w].misjudged = true
+		:: else
+		fi
+#else
+		tell("worker %d: answers with sequence %d and no new event\n", w, oldest(w).sequence);
+		promise(answer_is_current, oldest(w).sequence >= oldest(w).counted && oldest(w).sequence <= truth.sequence);
+		promise(acknowledged_counts, due != PAUSE || (truth.ids & id_bit(oldest(w).place - 1)) != 0)
+#endif
+	fi;
+	if
+	:: oldest(w).place != 0 -> worker[w].done = oldest(w).place
+	:: else
+	fi;
+#if SESSIONS
+	pursue(w);
+#endif
+	next_flight(w)
+}
+
+inline next_flight(w) {
+	for (at : 0 .. PIPELINE - 2) {
+		worker[w].flight[at].use = worker[w].flight[at + 1].use;
+		worker[w].flight[at].end = worker[w].flight[at + 1].end;
+		worker[w].flight[at].place = worker[w].flight[at + 1].place;
+		worker[w].flight[at].sequence = worker[w].flight[at + 1].sequence;
+		worker[w].flight[at].counted = worker[w].flight[at + 1].counted
+	}
+	clear_flight(worker[w].flight[PIPELINE - 1])
+}
+
+/* Kafka takes a commit from a member of the present generation and from nobody else. */
+#define may_commit(w) (alive_owner(w) && is_member(w) && worker[w].done > committed)
+
+inline commit(w) {
+	for (at : 0 .. COMMANDS_MAX - 1) {
+		if
+		:: at < worker[w].done && script_kind[region[at]] == PAUSE ->
+			promise(nothing_lost, (truth.ids & id_bit(at)) != 0)
+		:: else
+		fi
+	}
+	at = 0;
+#if SILENT
+	promise(nothing_lost, !worker[w].misjudged);
+#endif
+	committed = worker[w].done;
+	tell("worker %d: commits up to command %d\n", w, committed)
+}

@@ -1,0 +1,33 @@
+/*
+ * What is promised. A broken promise prints its name and ends the exploration.
+ *
+ *   one_owner_counts       a record counts only under the one claim that counts before it, and a worker never takes
+ *                          itself for the owner under a claim that never counted
+ *   no_zombie_deposes      within a group, a claim of an older generation never takes the place of a newer one's
+ *   sequence_without_gap   events that count have the tenant's next sequence
+ *   one_event_per_command  no id has two events that count
+ *   order_of_commands      events that count stand in the order of their commands
+ *   acknowledged_counts    what is answered as done has its event, and that counts
+ *   answer_is_current      an answer misses no event that counted when its command was taken, and says nothing that
+ *                          is not so
+ *   same_fold              whoever folds the log up to a place finds what everybody finds
+ *   nothing_lost           what is committed was decided by a state that was current
+ *   no_effect_without_event  a session is opened only for an event that counts
+ *   one_session            never two live sessions with the tenant's database
+ *   counted_session_stays  nobody but its owner ends a session of the claim that counts
+ *   stopped_is_closed      when connect.stopped counts, no session is left of those there were when stopping was
+ *                          decided
+ *   nobody_is_stuck        when nothing more can happen, the partition's owner has done everything
+ */
+#define promise(name, condition)           \
+	if                                     \
+	:: (condition)                         \
+	:: else ->                             \
+		printf("broken promise: ");        \
+		printf(#name);                     \
+		printf("\n");                      \
+		assert(false)                      \
+	fi
+
+/* A step is told in words when a counterexample is replayed. */
+#define tell printf

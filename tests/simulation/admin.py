@@ -1,0 +1,101 @@
+"""What a worker asks the broker apart from its group: where partitions end, and what stands between two offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
+from streams.log.reader import Record, Stretch
+from tests.simulation.broker import Broker
+from tests.simulation.link import Link
+from tests.simulation.loop import Waiting
+from tests.simulation.scheduler import Scheduler
+
+
+class End(NamedTuple):
+    """What `list_offsets` gives for a partition."""
+
+    offset: int
+
+
+class SimulatedAdmin:
+    """confluent-kafka's `AdminClient`, as far as `streams.log.ends` uses it.
+
+    Args:
+        scheduler: virtual time.
+        broker: who is asked.
+        link: the process's network.
+        passes: told what the process is doing.
+    """
+
+    def __init__(self, scheduler: Scheduler, broker: Broker, link: Link, passes: Callable[[str], None]) -> None:
+        self._scheduler = scheduler
+        self._broker = broker
+        self._link = link
+        self._passes = passes
+
+    def __str__(self) -> str:
+        return f"{self._link}'s admin"
+
+    def list_offsets(
+        self, places: Mapping[TopicPartition, Any], *, request_timeout: float
+    ) -> dict[TopicPartition, Future[End]]:
+        """The end of each partition, each in its own time."""
+        self._passes("ask for ends")
+        asked: dict[TopicPartition, Future[End]] = {}
+        for place in places:
+            answer = asked[place] = Future()
+            if self._link.sends:
+                self._scheduler.soon(self._arrive, place, answer)
+            self._scheduler.after(request_timeout, self._expire, answer)
+        return asked
+
+    def list_topics(self, *_: Any, **__: Any) -> None:
+        """Who leads a partition; here always the same broker."""
+
+    def _arrive(self, place: TopicPartition, answer: Future[End]) -> None:
+        self._scheduler.soon(self._answer, End(self._broker.end(place.topic, place.partition)), answer)
+
+    def _answer(self, end: End, answer: Future[End]) -> None:
+        if self._link.hears and not answer.done():
+            answer.set_result(end)
+
+    def _expire(self, answer: Future[End]) -> None:
+        if not self._link.dead and not answer.done():
+            answer.set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
+
+
+class LogReader:
+    """Reads stretches of partitions outside any group, in a thread.
+
+    Args:
+        broker: who is asked.
+        link: the process's network.
+        passes: told what the process is doing.
+    """
+
+    def __init__(self, broker: Broker, link: Link, passes: Callable[[str], None]) -> None:
+        self._broker = broker
+        self._link = link
+        self._passes = passes
+
+    @contextmanager
+    def open_consumer(self, _configuration: dict[str, Any]) -> Iterator[None]:
+        """Nothing needs to be opened."""
+        yield
+
+    def read(self, _consumer: None, topic: str, wanted: list[Stretch]) -> Iterator[Record]:
+        """The records of ``wanted``, once the network lets them through and all of them are there."""
+        self._passes("read back")
+        if self._link.dead or not self._link.hears:
+            raise Waiting
+        for stretch in wanted:
+            records = self._broker.partitions[topic, stretch.partition]
+            if len(records) < stretch.end:
+                raise Waiting
+            for stored in records[stretch.first : stretch.end]:
+                yield Record(stored.partition, stored.offset, stored.timestamp, stored.key, stored.value)
