@@ -8,9 +8,19 @@
 	 folded.command == truth.command && folded.asked == truth.asked && folded.ids == truth.ids && \
 	 folded.sequence == truth.sequence && folded.lifecycle == truth.lifecycle)
 
-/* What must hold of a record that counts, before it is folded. */
+/*
+ * What must hold of a record that counts, before it is folded. Where groups are made anew, a worker that was frozen
+ * between its proof and its claim may depose its successor; that ends when the successor has ended itself.
+ */
+#if GROUPS > 1
+#define may_depose(record) (record.term > truth.term)
+#else
+#define may_depose(record) (false)
+#endif
+
 inline judge_claim(record) {
-	promise(no_zombie_deposes, truth.claim == 0 || record.group != truth_group || record.generation >= truth.generation);
+	promise(no_zombie_deposes, truth.claim == 0 || record.group != truth_group ||
+		record.generation >= truth.generation || may_depose(record));
 	truth_group = record.group
 }
 

@@ -53,9 +53,7 @@ inline write(w, what, at_place) {
 }
 
 /* The read at: where the partition ended when it was asked. The earliest moment, that of taking, is the worst. */
-#if SILENT && defined(UNPROVED_SILENCE)
-#define asked_end 1
-#elif defined(NO_READ_INDEX)
+#ifdef NO_READ_INDEX
 #define asked_end 1
 #else
 #define asked_end log_end
@@ -136,16 +134,9 @@ inline answer(w) {
 		promise(acknowledged_counts, counts(oldest(w).end - 1) && log[oldest(w).end - 1].sequence == oldest(w).sequence)
 	:: else ->
 		due = script_kind[region[oldest(w).place - 1]];
-#if SILENT
-		if
-		:: oldest(w).sequence < oldest(w).counted -> worker[w].misjudged = true
-		:: else
-		fi
-#else
 		tell("worker %d: answers with sequence %d and no new event\n", w, oldest(w).sequence);
 		promise(answer_is_current, oldest(w).sequence >= oldest(w).counted && oldest(w).sequence <= truth.sequence);
 		promise(acknowledged_counts, due != PAUSE || (truth.ids & id_bit(oldest(w).place - 1)) != 0)
-#endif
 	fi;
 	if
 	:: oldest(w).place != 0 -> worker[w].done = oldest(w).place
@@ -169,7 +160,11 @@ inline next_flight(w) {
 }
 
 /* Kafka takes a commit from a member of the present generation and from nobody else. */
+#ifdef UNFENCED_COMMIT
+#define may_commit(w) (alive_owner(w) && worker[w].done > committed)
+#else
 #define may_commit(w) (alive_owner(w) && is_member(w) && worker[w].done > committed)
+#endif
 
 inline commit(w) {
 	for (at : 0 .. COMMANDS_MAX - 1) {
@@ -180,8 +175,8 @@ inline commit(w) {
 		fi
 	}
 	at = 0;
-#if SILENT
-	promise(nothing_lost, !worker[w].misjudged);
+#if GROUPS == 1
+	promise(only_the_owner_commits, worker[w].claim == truth.claim);
 #endif
 	committed = worker[w].done;
 	tell("worker %d: commits up to command %d\n", w, committed)

@@ -11,7 +11,8 @@
  *   answer_is_current      an answer misses no event that counted when its command was taken, and says nothing that
  *                          is not so
  *   same_fold              whoever folds the log up to a place finds what everybody finds
- *   nothing_lost           what is committed was decided by a state that was current
+ *   nothing_lost           what is committed has its event, if it is a command that has one
+ *   only_the_owner_commits within a group, nobody commits but the owner whose claim counts
  *   no_effect_without_event  a session is opened only for an event that counts
  *   one_session            never two live sessions with the tenant's database
  *   counted_session_stays  nobody but its owner ends a session of the claim that counts

@@ -26,9 +26,6 @@ inline forget(w) {
 	worker[w].told = ABSENT;
 	worker[w].told_sequence = 0;
 #endif
-#if SILENT
-	worker[w].misjudged = false;
-#endif
 #ifdef EARLY_DECIDING
 	worker[w].horizon = 0;
 #endif

@@ -9,7 +9,7 @@
  *   EARLY_DECIDING       decides before recovery has reached its own claim
  *   NO_CONTIGUITY        answers and acts without looking at what stands before its event
  *   NO_READ_INDEX        answers that write nothing do not ask where the partition ends
- *   UNPROVED_SILENCE     a command without a reply that leads to no event is done without a proof
+ *   UNFENCED_COMMIT      the group takes a commit from a worker that is a member no more
  *   NO_OFFSET_MEMORY     commands are recognised by their id only, and that is kept for those that led to an event
  *   NO_ORIGIN            a command that was forwarded twice has two offsets and nothing in common
  *   NO_ID_MEMORY         a client's own retry is a new command
@@ -58,11 +58,6 @@
 /* 1: the tenant has a database, and the owner a session there. */
 #ifndef SESSIONS
 #define SESSIONS 0
-#endif
-
-/* 1: commands ask for no reply. */
-#ifndef SILENT
-#define SILENT 0
 #endif
 
 /* Room on the log, at most 15. The broker asserts that it never runs out. */

@@ -67,10 +67,6 @@ typedef Memory {
 	/* The claim under which it believes to hold a session. */
 	unsigned session : 4;
 #endif
-#if SILENT
-	/* A command was done although the state was not current; only the promises look at it. */
-	unsigned misjudged : 1;
-#endif
 #ifdef EARLY_DECIDING
 	unsigned horizon : 4;
 #endif

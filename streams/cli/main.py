@@ -23,6 +23,7 @@ from streams.cli import (
     settings,
     tenants,
     topics,
+    users,
     worker,
 )
 from streams.cli.failure import WrongUse, exit_code_of
@@ -43,6 +44,7 @@ GROUPS: Final = (
     tenants,
     commands,
     listing,
+    users,
     history,
     audit,
     dead_letters,

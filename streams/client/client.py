@@ -113,7 +113,7 @@ class ConnectClient:
     async def check_health(self, tenant: str, *, timeout_ms: int = CONNECT_TIMEOUT_MS) -> HealthStatus:
         """How healthy a tenant is; starts no connection."""
         reply = await self._ask(tenant, CheckHealth(), timeout_ms)
-        if reply.health is None:
+        if not isinstance(reply.health, HealthStatus):
             raise OwnerUnavailable(f"the answer to command {reply.command} of tenant {tenant!r} carries no health")
         return reply.health
 

@@ -31,5 +31,12 @@ class Fences:
         written = self._written.get(partition)
         if written is None or written[0] != claim or (written[1].done() and written[1].exception() is not None):
             task = asyncio.get_running_loop().create_task(self._positions.fence(partition, claim))
+            task.add_done_callback(_look)
             written = self._written[partition] = (claim, task)
         await asyncio.shield(written[1])
+
+
+def _look(task: asyncio.Task[None]) -> None:
+    """Whoever waited may be gone by then; the failure is theirs, and nobody else's."""
+    if not task.cancelled():
+        task.exception()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, Self
+from collections.abc import Awaitable, Callable
+from typing import Self
 
 import structlog
 
@@ -119,9 +119,9 @@ class Stream:
         await prepared.session.start(prepared.slot.name, PUBLICATION)
         self._pump.start()
         self._outbox.failure.add_done_callback(lambda failed: self._undeliverable(failed.result()))
-        self._watch(Watchdog(order, limits, prepared.slot.name, self._pump).run())
+        self._watch(Watchdog(order, limits, prepared.slot.name, self._pump).run)
         if order.mode is ReplicationMode.DURABLE:
-            self._watch(self._proving.run())
+            self._watch(self._proving.run)
         self.started = Started(
             slot=prepared.slot.name,
             mode=order.mode,
@@ -141,14 +141,14 @@ class Stream:
             reason = str(error) or f"it was not proved within {self._limits.planned_stop_ms} ms"
             log.warning("replication.last_point_not_written", tenant=self._order.tenant, error=reason)
 
-    def _watch(self, work: Coroutine[Any, Any, ReplicationFailure | None]) -> None:
+    def _watch(self, work: Callable[[], Awaitable[ReplicationFailure | None]]) -> None:
         task = asyncio.get_running_loop().create_task(self._guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _guarded(self, work: Coroutine[Any, Any, ReplicationFailure | None]) -> None:
+    async def _guarded(self, work: Callable[[], Awaitable[ReplicationFailure | None]]) -> None:
         try:
-            failure = await work
+            failure = await work()
         except Exception as error:
             log.exception("replication.watching_failed", tenant=self._order.tenant)
             failure = ReplicationFailure(ReplicationCode.CONNECTION_DOWN, f"Watching the stream failed: {error}")

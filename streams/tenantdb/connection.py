@@ -23,6 +23,9 @@ from streams.tenantdb.lock import take_lock
 from streams.tenantdb.naming import session_name
 from streams.tenantdb.session import SessionLimits, close_session, open_session
 
+OPENINGS_MAX = 8
+"""Pooled sessions of one tenant that are being opened at a time: the server starts a process for each."""
+
 END_BACKENDS = "select pg_catalog.pg_terminate_backend(pid) from pg_catalog.unnest($1::integer[]) as pid"
 
 
@@ -53,7 +56,7 @@ class TenantConnection:
     async def open(
         cls, database: Database, *, tenant: str, claim: int, limits: SessionLimits | None = None
     ) -> TenantConnection:
-        """Take the tenant's lock, then open the pool with one session in it.
+        """Take the tenant's lock, then open the pool with all of its sessions, or nothing.
 
         Args:
             database: where to.
@@ -63,7 +66,8 @@ class TenantConnection:
 
         Raises:
             NewerClaimHoldsLock: somebody with a newer claim holds the tenant.
-            TenantDatabaseFailure: the database cannot be reached, or the lock is not to be had.
+            TenantDatabaseFailure: the database cannot be reached, or the lock is not to be had, or one session of the
+                pool is not.
         """
         connection = cls(database, claim, limits or SessionLimits())
         try:
@@ -84,16 +88,18 @@ class TenantConnection:
         """Lend a pooled session for the block, waiting at most the entry's `queue_target_ms` for it.
 
         Raises:
-            TenantDatabaseFailure: none was free in time, or it could not be opened, or the block raised an error of
-                the driver.
+            TenantDatabaseFailure: none was free in time, or the connection is lost, or the block raised an error of the
+                driver.
         """
-        with translated(self._database, "Waiting for a free pooled session"):
-            session = await self._pool.acquire(timeout=self._database.queue_target_ms / 1000)
+        wait_ms = self._database.queue_target_ms
+        with translated(self._database, f"Waiting {wait_ms} ms for one of {self._database.pool_size} pooled sessions"):
+            session = await self._pool.acquire(timeout=wait_ms / 1000)
         with translated(self._database, "Using a pooled session"):
             try:
                 yield session
             finally:
-                await self._pool.release(session)
+                # Left to itself, the pool would give cleaning the session as long as waiting for it.
+                await self._pool.release(session, timeout=self._limits.statement_ms / 1000)
 
     def backend_pids(self) -> tuple[int, ...]:
         """Return the server process ids of the sessions that are open: the lock's, then the pool's."""
@@ -120,30 +126,52 @@ class TenantConnection:
         )
 
     async def _open_pool(self) -> None:
+        opened = await self._open_sessions()
+
+        async def hand_over(*_arguments: Any, **_options: Any) -> Any:
+            if not opened:
+                raise self._gone()
+            return opened.pop()
+
         with translated(self._database, "Opening the pool"):
             # No minimum, no recycling, no idle timer: the pool would reopen sessions by itself, which only the owner
             # of the claim may decide; and a thousand tenants have no thousand timers.
             self._pool = await asyncpg.create_pool(
+                init_size=self._database.pool_size,
                 min_size=0,
                 max_size=self._database.pool_size,
                 max_queries=math.inf,
                 max_inactive_connection_lifetime=0,
-                connect=self._open_pooled,
+                connect=hand_over,
             )
-            async with self._pool.acquire():
-                pass
+        if self.lost.is_set():
+            raise self._gone()
 
-    async def _open_pooled(self, *_arguments: Any, **_options: Any) -> Any:
-        if self.lost.is_set() or self._lock_session.is_closed():
-            raise TenantDatabaseFailure(
-                Reason.UNAVAILABLE,
-                OperationalCode.UNABLE_TO_CONNECT,
-                f"The connection to {target(self._database)} is lost; nothing more is opened under claim {self.claim}.",
-            )
-        session = await open_session(self._database, application_name=self._name, limits=self._limits)
+    async def _open_sessions(self) -> list[Any]:
+        """Open all sessions of the pool; where one fails no other one is opened any more."""
+        places = asyncio.Semaphore(OPENINGS_MAX)
+        openings = [asyncio.create_task(self._open_session(places)) for _ in range(self._database.pool_size)]
+        try:
+            return await asyncio.gather(*openings)
+        finally:
+            for opening in []:
+                opening.cancel()
+
+    async def _open_session(self, places: asyncio.Semaphore) -> Any:
+        async with places:
+            if self.lost.is_set():
+                raise self._gone()
+            session = await open_session(self._database, application_name=self._name, limits=self._limits)
         session.add_termination_listener(self._ended)
         self._sessions.add(session)
         return session
+
+    def _gone(self) -> TenantDatabaseFailure:
+        return TenantDatabaseFailure(
+            Reason.UNAVAILABLE,
+            OperationalCode.UNABLE_TO_CONNECT,
+            f"The connection to {target(self._database)} is lost; nothing more is opened under claim {self.claim}.",
+        )
 
     def _ended(self, session: Any) -> None:
         self._sessions.discard(session)

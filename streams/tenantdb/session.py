@@ -30,6 +30,7 @@ from streams.tenantdb.transport import keep_alive, tls_context
 CLIENT_GRACE_MS = 5_000
 """The client gives a statement up this much later than the server should have, for a server that vanished."""
 
+
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
     """Bounds on everything that waits for a tenant's database; all in milliseconds.

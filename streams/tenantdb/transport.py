@@ -25,11 +25,11 @@ KEEPALIVE_PROBES = 3
 
 
 class _NamedHostContext(ssl.SSLContext):
-    """Verifies the host name of a catalog entry, by a context that all tenants of one authority share.
+    """Names and verifies the host of a catalog entry, by a context that all tenants of one authority share.
 
-    The driver is given an address, because the order of addresses is ours, and would verify that; in handshakes of its
-    own too, by which it asks the server to cancel a statement. A context with the system's authorities takes
-    megabytes, one that has none 13 KB.
+    The driver is given an address, because the order of addresses is ours, and would name and verify that; in
+    handshakes of its own too, by which it asks the server to cancel a statement. A context with the system's
+    authorities takes megabytes, one that has none 13 KB.
     """
 
     _shared: ssl.SSLContext
@@ -58,16 +58,15 @@ def tls_context(database: Database) -> ssl.SSLContext | None:
     if database.tls is Tls.DISABLE:
         return None
     bound_tls_buffers()
-    if database.tls is Tls.REQUIRE:
-        return _encrypting()
     try:
-        return _verifying(database.ca, database.host)
+        shared = _encrypting() if database.tls is Tls.REQUIRE else _verifying(database.ca)
     except (ssl.SSLError, ValueError) as error:
         raise TenantDatabaseFailure(
             Reason.UNAVAILABLE,
             OperationalCode.UNABLE_TO_CONNECT,
             f"The certificate authority given for {target(database)} cannot be read as PEM text.",
         ) from error
+    return _naming(shared, database.host)
 
 
 def bound_tls_buffers() -> None:
@@ -89,18 +88,18 @@ def _encrypting() -> ssl.SSLContext:
 
 
 @functools.lru_cache(maxsize=CONTEXTS_CACHED_MAX)
-def _verifying(authority: str | None, host: str) -> ssl.SSLContext:
-    return _NamedHostContext.of(_trusting(authority), host)
-
-
-@functools.lru_cache(maxsize=CONTEXTS_CACHED_MAX)
-def _trusting(authority: str | None) -> ssl.SSLContext:
+def _verifying(authority: str | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if authority is None:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     else:
         context.load_verify_locations(cadata=authority)
     return context
+
+
+@functools.lru_cache(maxsize=CONTEXTS_CACHED_MAX)
+def _naming(shared: ssl.SSLContext, host: str) -> ssl.SSLContext:
+    return _NamedHostContext.of(shared, host)
 
 
 def keep_alive(connection_socket: socket.socket) -> None:

@@ -94,7 +94,7 @@ class Reply(msgspec.Struct, frozen=True):
         position: how far the answer knows the log.
         claim: the claim under which it was given.
         at: when.
-        health: what a health check found, None in every other answer.
+        health: what a health check found; every other answer has no such member.
     """
 
     command: str | None
@@ -106,7 +106,7 @@ class Reply(msgspec.Struct, frozen=True):
     position: Position | None
     claim: int | None
     at: datetime
-    health: HealthStatus | None = None
+    health: HealthStatus | msgspec.UnsetType = msgspec.UNSET
 
 
 _REPLY_DECODER: Final = msgspec.json.Decoder(Reply)

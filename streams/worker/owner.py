@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
+from msgspec import UNSET
+
 from statemachine.answers import Answer, answer
 from statemachine.commands import (
     CheckHealth,
@@ -221,7 +223,7 @@ class PartitionOwner:
     ) -> None:
         if request.reply_to is None:
             return
-        found = self._health(state) if isinstance(request.command, CheckHealth) and reply is Answer.OK else None
+        found = self._health(state) if isinstance(request.command, CheckHealth) and reply is Answer.OK else UNSET
         work.outcomes.append(Outcome(request, reply, self._status(state), event, work.appended, health=found))
 
     def _status(self, state: TenantState) -> TenantStatus:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
+from msgspec import UNSET, UnsetType
+
 from statemachine.answers import Answer
 from statemachine.limits import TENANT_ID_LENGTH_MAX
 from statemachine.partition import Claim
@@ -36,7 +38,7 @@ class Outcome(NamedTuple):
     event: int | None
     seen: int
     waiter: Waiter | None = None
-    health: HealthStatus | None = None
+    health: HealthStatus | UnsetType = UNSET
 
 
 class Replies:

@@ -67,7 +67,7 @@ def make_tenant(postgres: PostgresServer, tenant: str) -> dict[str, Any]:
     """A catalog entry, with a database that is there."""
     superuser = superuser_of(postgres)
     database = asyncio.run(create_tenant_database(superuser, f"{tenant}_{uuid.uuid4().hex[:8]}"))
-    return {"tenant": tenant, "region": "local", "database": database}
+    return {"tenant": tenant, "region": "local", "database": database, "replication": {"mode": "off"}}
 
 
 def held_sessions(postgres: PostgresServer, entries: Sequence[dict[str, Any]]) -> list[Session]:

@@ -146,8 +146,9 @@ def _regroup(world: World, process: Process, fault: Fault) -> None:
 
 
 def _rewind(world: World, process: Process, fault: Fault) -> None:
-    """Commits are lost: what was handled is handed over again at the next assignment."""
+    """Commits are lost, and the group assigns anew: what was handled is handed over again."""
     del process
+    world.coordinator.shuffle()
     for place, offset in sorted(world.coordinator.committed.items()):
         world.coordinator.committed[place] = max(0, offset - int(12 * fault.size))
 

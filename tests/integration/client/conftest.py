@@ -60,7 +60,8 @@ def tenant(settings: Settings, postgres: PostgresServer, tenant_database: str) -
 def put(settings: Settings, tenant: str, postgres: PostgresServer, database: str) -> None:
     login = {"user": postgres.user, "password": postgres.password, "tls": "disable"}
     place = {"host": postgres.host, "port": postgres.port, "name": database}
-    Catalog(settings).put(validate({"tenant": tenant, "region": "local", "database": {**place, **login}}))
+    entry = {"tenant": tenant, "region": "local", "database": {**place, **login}, "replication": {"mode": "off"}}
+    Catalog(settings).put(validate(entry))
 
 
 async def sessions(postgres: PostgresServer, database: str) -> list[str]:

@@ -20,6 +20,8 @@ SEED = 20_300_101
 async def test_rows_of_every_transaction_arrive_over_many_stops_and_starts(
     scene: Scene, superuser: Any, planned: bool
 ) -> None:
+    async with scene.streaming(claim=0):
+        pass
     async with writing(scene.database, WRITERS, SEED) as writers:
         for claim in range(1, ROUNDS + 1):
             async with scene.streaming(claim=claim, planned=planned) as stream:

@@ -12,6 +12,9 @@ from streams.catalog.entry import Database
 from streams.devstack.postgres import PostgresServer
 from streams.tenantdb.provision import provision
 from streams.tenantdb.session import SessionLimits
+from tests.integration.tenantdb.resolver import resolve
+
+__all__ = ["resolve"]
 
 
 def changed(database: Database, **fields: object) -> Database:

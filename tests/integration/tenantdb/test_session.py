@@ -71,17 +71,6 @@ async def test_a_server_that_says_nothing_is_given_up(database: Database) -> Non
     assert "no answer in time" in str(failure)
 
 
-async def test_encryption_is_not_given_up_where_the_server_has_none(database: Database, limits: SessionLimits) -> None:
-    failure = await refusal(changed(database, tls="require"), limits)
-    assert failure.reason is Reason.UNAVAILABLE
-    assert "rejected SSL upgrade" in str(failure)
-
-
-async def test_an_authority_that_is_no_certificate_is_refused(database: Database, limits: SessionLimits) -> None:
-    failure = await refusal(changed(database, tls="verify-full", ca="no certificate"), limits)
-    assert "certificate authority" in str(failure)
-
-
 async def test_a_backend_that_did_not_greet_us_is_a_pooler(database: Database, limits: SessionLimits) -> None:
     async with pooler_in_front_of(database) as port:
         failure = await refusal(changed(database, port=port), limits)

@@ -49,7 +49,8 @@ async def database(settings: Settings, postgres: PostgresServer) -> AsyncIterato
     await administrator.execute(f"create database {name}")
     login = {"user": postgres.user, "password": postgres.password, "tls": "disable"}
     place = {"host": postgres.host, "port": postgres.port, "name": name}
-    Catalog(settings).put(validate({"tenant": "t1", "region": "local", "database": {**place, **login}}))
+    entry = {"tenant": "t1", "region": "local", "database": {**place, **login}, "replication": {"mode": "off"}}
+    Catalog(settings).put(validate(entry))
     yield TenantDatabase(administrator, name)
     await administrator.execute(f"drop database {name} with (force)")
     await administrator.close()

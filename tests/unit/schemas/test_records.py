@@ -23,19 +23,31 @@ from statemachine.events import (
     ConnectProvisioned,
     ConnectRequested,
     ConnectResumed,
+    ConnectRetried,
     ConnectStopped,
     ConnectStopping,
     DatabaseLost,
     DatabaseRestored,
+    LimitCleared,
+    LimitReached,
+    MigrationsFinished,
+    OccupancyIdle,
+    OccupancyUsed,
+    PartitionsFailed,
+    PartitionsRestored,
+    ReplicationGap,
+    ReplicationLost,
+    ReplicationPostponed,
+    ReplicationStarted,
     TenantEventData,
 )
 from statemachine.machines import DatabaseHealth, Lifecycle
-from statemachine.state import Pause, Stop, StopReason
+from statemachine.state import Pause, ReplicationMode, Stop, StopReason
 from streams.contract.models import ReplyModel, schema_of
 from streams.contract.schemas import schemas
 from streams.wire.command import ReplyTo, Request, Unreadable, decode_command, encode_command
 from streams.wire.event import Origin, encode_claim, encode_event, source_of
-from streams.wire.reply import Owner, Position, Reply, ReplyError, encode_reply, status_of
+from streams.wire.reply import HealthStatus, Owner, Position, Reply, ReplyError, encode_reply, status_of
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
 BYTES_MAX = 1_000_000
@@ -52,6 +64,18 @@ PAYLOADS: tuple[TenantEventData, ...] = (
     ConnectResumed(),
     DatabaseLost(NOW, "x", "y"),
     DatabaseRestored(),
+    ConnectRetried("mended", "ada"),
+    ReplicationStarted("slot", ReplicationMode.DURABLE, "0/16B3748", "7000000000000000000", 1, 3, "0/16B3800"),
+    ReplicationLost("ReplicationConnectionDown", "gone", NOW, NOW, "0/16B3748"),
+    ReplicationPostponed("ReplicationSlotInUse", "held", NOW, NOW, None, "pid 7"),
+    ReplicationGap("0/1", None, "another server", "inserted_at"),
+    OccupancyUsed(3),
+    OccupancyIdle(NOW),
+    PartitionsFailed("2030-01-01", "no room"),
+    PartitionsRestored("2030-01-01"),
+    LimitReached(NOW),
+    LimitCleared("the wait is over", "timer"),
+    MigrationsFinished(2, 87, 14),
 )
 
 
@@ -115,6 +139,18 @@ REPLIES = {
     ),
     "stopped": Reply("c1", "t1", "ok", None, status_of(STOPPED, None), None, Position("e", 0, -1), 0, NOW),
     "refused": Reply("c1", "t1", "error", ReplyError("tenant_paused", "no", NOW), None, None, None, None, NOW),
+    "healthy": Reply(
+        "c1",
+        "t1",
+        "ok",
+        None,
+        status_of(READY, Owner("w1", 0)),
+        None,
+        Position("e", 0, 4),
+        0,
+        NOW,
+        HealthStatus(True, True, True, 3, False, ("2030-01-01",), "local", "w1"),
+    ),
     "unreadable": Reply("c1", None, "error", ReplyError("invalid_command", "no"), None, None, None, None, NOW),
 }
 

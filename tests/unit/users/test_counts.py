@@ -166,3 +166,25 @@ def test_the_timetable_does_not_grow_with_the_reports(counts: Counts, monkeypatc
         counts.apply("t1", ReadReport("g1", 1, 5), now_ms + 1, now_ms + 1)
         counts.expire(now_ms + 6)
     assert len(counts._timetable) <= 12
+
+
+def test_the_end_of_users_outlasts_the_gateway_that_had_them(counts: Counts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "GATEWAYS_PER_TENANT_MAX", 1)
+    told(counts, "g1", 1)
+    end_ms = NOW_MS + TTL_MS
+    told(counts, "a clock that is behind", 1, NOW_MS + 10_000, now_ms=end_ms)
+    told(counts, "a clock that is behind", 0, NOW_MS + 20_000, now_ms=end_ms)
+    assert counts.empty_since("t1", end_ms) == end_ms
+
+
+def test_a_tenant_is_remembered_while_gateways_say_that_nobody_uses_it(counts: Counts) -> None:
+    for passed_ms in range(0, 3 * KEPT_MS, KEPT_MS // 2):
+        told(counts, "g1", 0, NOW_MS + passed_ms)
+        counts.expire(NOW_MS + passed_ms)
+    assert counts.empty_since("t1", NOW_MS + 3 * KEPT_MS) == NOW_MS
+
+
+def test_the_end_of_users_that_held_for_the_whole_hour_is_known(counts: Counts) -> None:
+    counts.apply("t1", ReadReport("g1", 1, KEPT_MS), NOW_MS, NOW_MS)
+    assert counts.expire(NOW_MS + KEPT_MS) == {"t1"}
+    assert counts.empty_since("t1", NOW_MS + KEPT_MS) == NOW_MS + KEPT_MS

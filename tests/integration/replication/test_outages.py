@@ -1,0 +1,70 @@
+"""Broadcasts and positions while Kafka is away: a broker of this module's own, which is stopped and killed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from streams.devstack.kafka.server import BACK_SOON, KafkaServer
+from streams.errors import DeliveryFailed
+from streams.replication.positions import Positions
+from tests.integration.replication.records import Told, broadcasting, broadcasts, send_all, values
+from tests.integration.replication.test_positions import a_point
+from tests.support.region import fresh_region
+from tests.support.waiting import DEADLINE_S, until
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    server = KafkaServer(tmp_path_factory.mktemp("broker"), settings=BACK_SOON)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("end", [KafkaServer.stop, KafkaServer.kill])
+async def test_rows_that_are_sent_while_kafka_is_away_arrive_in_order_and_none_is_lost(
+    broker: KafkaServer, end: Callable[[KafkaServer], None]
+) -> None:
+    settings = fresh_region(broker, "outage", broadcasts_in_flight_max=500)
+    told = {tenant: Told() for tenant in ("t1", "t2", "t3")}
+    async with broadcasting(settings) as broadcaster:
+        outboxes = [broadcaster.open(tenant, told[tenant]) for tenant in told]
+        sending = asyncio.gather(*(send_all(outbox, range(50_000), 200) for outbox in outboxes))
+        await until(lambda: all(len(each.bursts) > 3 for each in told.values()))
+        await asyncio.to_thread(end, broker)
+        # The streams wait, and nothing that is on its way is given up.
+        await until(lambda: all(outbox.full for outbox in outboxes))
+        assert not sending.done()
+        await asyncio.to_thread(broker.start)
+        await asyncio.wait_for(sending, DEADLINE_S)
+        async with asyncio.timeout(DEADLINE_S):
+            await asyncio.gather(*(outbox.settled() for outbox in outboxes))
+        assert {outbox.acknowledged_lsn for outbox in outboxes} == {49_999}
+    assert broadcasts(settings) == {tenant.encode(): values(range(50_000)) for tenant in told}
+    for each in told.values():
+        assert each.tags == list(range(50_000))
+        assert each.refused == []
+
+
+async def test_a_point_that_cannot_be_written_is_told_within_a_bound_and_written_later(broker: KafkaServer) -> None:
+    settings = fresh_region(broker, "outage", delivery_timeout_ms=1000, partitions=1)
+    positions = Positions(settings)
+    await positions.fence(0, 3)
+    await asyncio.to_thread(broker.stop)
+    async with asyncio.timeout(DEADLINE_S):
+        with pytest.raises(DeliveryFailed):
+            await positions.write(a_point(3, 1))
+    assert positions.point("t1") is None
+    await asyncio.to_thread(broker.start)
+    async with asyncio.timeout(DEADLINE_S):
+        await positions.write(a_point(3, 2))
+    await positions.close()
+    later = Positions(settings)
+    await later.fence(0, 4)
+    assert later.point("t1") == a_point(3, 2)
+    await later.close()
