@@ -16,5 +16,8 @@ COPY --from=build /app/.venv /app/.venv
 USER tenant-connect
 WORKDIR /var/lib/tenant-connect
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 TENANT_CONNECT_DATA_DIR=/var/lib/tenant-connect
+# Health and metrics are for the orchestrator, which is not in the container.
+ENV TENANT_CONNECT_HTTP_HOST=0.0.0.0
+EXPOSE 8800
 VOLUME /var/lib/tenant-connect
 ENTRYPOINT ["tenant-connect"]

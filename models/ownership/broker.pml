@@ -21,6 +21,7 @@
 inline judge_claim(record) {
 	promise(no_zombie_deposes, truth.claim == 0 || record.group != truth_group ||
 		record.generation >= truth.generation || may_depose(record));
+	reached(RAISED_TERM, record.term > 0);
 	truth_group = record.group
 }
 
@@ -51,7 +52,9 @@ inline append(record) {
 		:: is_claim(record) -> judge_claim(record)
 		:: else -> judge_event(record)
 		fi
-	:: else
+	:: else ->
+		reached(VOID_CLAIM, is_claim(record));
+		reached(VOID_EVENT, !is_claim(record))
 	fi;
 	fold(truth, log_end, record);
 #if SESSIONS
@@ -101,7 +104,9 @@ inline receive(w) {
 		tell("worker %d's event, sequence %d, claim %d", w, wire[w].sent[0].sequence, wire[w].sent[0].claim - 1)
 	fi;
 	if
-	:: counts(log_end - 1) -> tell("\n")
+	:: counts(log_end - 1) ->
+		tell("\n");
+		reached(LATE_FROM_THE_DEAD, worker[w].status == DEAD && !is_claim(wire[w].sent[0]))
 	:: else -> tell(" (void)\n")
 	fi;
 	shift_wire(w)

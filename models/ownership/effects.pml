@@ -44,6 +44,7 @@ inline open_session(w) {
 	promise(no_effect_without_event,
 		worker[w].told_sequence <= truth.sequence && was_wanted(worker[w].told_sequence));
 	promise(one_session, live == 0);
+	reached(ZOMBIE_SESSION, worker[w].claim != truth.claim);
 	live = live | bit_of(worker[w].claim);
 	lock = worker[w].claim;
 	worker[w].session = worker[w].claim
@@ -64,6 +65,7 @@ inline open_session(w) {
 inline take_over(w) {
 	tell("worker %d: ends the session of claim %d\n", w, lock - 1);
 	promise(counted_session_stays, lock != truth.claim || lock == worker[w].claim);
+	reached(TAKEN_OVER, lock < worker[w].claim);
 	live = live & ~bit_of(lock);
 	lock = 0;
 	lock_is_old = false

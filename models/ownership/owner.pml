@@ -71,7 +71,8 @@ inline take(w) {
 			worker[w].state.sequence)
 	:: else ->
 		fly(w, QUESTION, asked_end, worker[w].position + 1);
-		tell("worker %d: takes command %d, which leads to no event\n", w, worker[w].position)
+		tell("worker %d: takes command %d, which leads to no event\n", w, worker[w].position);
+		reached(ANSWERED_AGAIN, is_decided(w) && worker[w].claim == truth.claim)
 	fi;
 	worker[w].position = worker[w].position + 1;
 #if SESSIONS && defined(EFFECT_BEFORE_ACK)
@@ -113,12 +114,15 @@ inline land(w) {
 #endif
 	if
 	:: flag ->
+		reached(DEPOSED, oldest(w).use == EVENT);
+		reached(STALE_QUESTION, oldest(w).use == QUESTION && oldest(w).sequence < oldest(w).counted);
 		worker[w].lost = true;
 		for (at : 0 .. PIPELINE - 1) {
 			clear_flight(worker[w].flight[at])
 		}
 		tell("worker %d: reads back a gap, finds a newer claim, answers nothing more\n", w)
 	:: else ->
+		reached(INNOCENT_GAP, oldest(w).end > due);
 		answer(w)
 	fi;
 	flag = false;

@@ -30,5 +30,36 @@
 		assert(false)                      \
 	fi
 
+/*
+ * Situations that the explorations must come to, for a promise is worth nothing where it is never put to the test. With
+ * -DSITUATION=... the exploration ends at the first of them.
+ */
+#define VOID_CLAIM 1            /* a claim of an older generation comes after a newer one's */
+#define VOID_EVENT 2            /* a deposed owner's event reaches the log */
+#define DEPOSED 3               /* an owner reads a newer claim back from a gap */
+#define INNOCENT_GAP 4          /* an owner reads a gap back and finds nothing that deposes it */
+#define STALE_QUESTION 5        /* the read index deposes an owner that only wanted to answer */
+#define KEPT 6                  /* a worker keeps the partition through a rebalance */
+#define ANSWERED_AGAIN 7        /* a command that was decided is delivered again and answered from state */
+#define LATE_FROM_THE_DEAD 8    /* an event arrives after its worker crashed, and counts */
+#define RAISED_TERM 9           /* a claim with a raised term counts */
+#define TAKEN_OVER 10           /* an owner ends the session of an older claim */
+#define ZOMBIE_SESSION 11       /* a deposed owner opens a session */
+#define ALL_DONE_BY_THE_THIRD 12  /* the third owner finishes what the first two began */
+
+#ifndef SITUATION
+#define SITUATION 0
+#endif
+
+#define reached(name, condition)                   \
+	if                                             \
+	:: name == SITUATION && (condition) ->         \
+		printf("situation: ");                     \
+		printf(#name);                             \
+		printf("\n");                              \
+		assert(false)                              \
+	:: else                                        \
+	fi
+
 /* A step is told in words when a counterexample is replayed. */
 #define tell printf

@@ -8,5 +8,6 @@ proctype Quiet() {
 end:
 	timeout;
 	promise(nobody_is_stuck,
-		generation == 0 || assignee >= WORKERS || worker[assignee].status == DEAD || everything_done(assignee))
+		generation == 0 || assignee >= WORKERS || worker[assignee].status == DEAD || everything_done(assignee));
+	reached(ALL_DONE_BY_THE_THIRD, generation > 2 && assignee == 2 && worker[2].status == OWNER && truth.sequence > 1)
 }

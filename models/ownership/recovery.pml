@@ -62,7 +62,8 @@ inline rejoin(w) {
 	:: flag ->
 		worker[w].position = committed;
 		worker[w].done = committed;
-		tell("worker %d: keeps the partition in generation %d\n", w, generation)
+		tell("worker %d: keeps the partition in generation %d\n", w, generation);
+		reached(KEPT, true)
 	:: !flag && assignee == w ->
 		forget(w);
 #ifdef EARLY_DECIDING

@@ -85,7 +85,7 @@ Wire wire[WORKERS];
 
 #if SESSIONS
 /* The tenant's database: the live sessions, one bit for each claim, and the claim of the session with the lock. */
-short live;
+int live;
 byte lock;
 /* Whether the session with the lock was there before stopping was decided; only the promises look at it. */
 bool lock_is_old;

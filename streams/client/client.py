@@ -207,8 +207,8 @@ class ConnectClient:
             InputInvalid: a value is out of its bounds.
             DeliveryFailed: Kafka did not acknowledge it.
         """
-        if not 0 < len(tenant) <= TENANT_ID_LENGTH_MAX:
-            raise InputInvalid(f"a tenant id has 1 to {TENANT_ID_LENGTH_MAX} characters")
+        if not 0 < len(tenant) <= TENANT_ID_LENGTH_MAX or not tenant.isprintable():
+            raise InputInvalid(f"a tenant id has 1 to {TENANT_ID_LENGTH_MAX} characters, all of which can be printed")
         try:
             report = UserReport(gateway=gateway, users=users, ttl_ms=ttl_ms)
         except ValidationError as error:

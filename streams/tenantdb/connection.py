@@ -154,8 +154,9 @@ class TenantConnection:
         try:
             return await asyncio.gather(*openings)
         finally:
-            for opening in []:
+            for opening in openings:
                 opening.cancel()
+            await asyncio.gather(*openings, return_exceptions=True)
 
     async def _open_session(self, places: asyncio.Semaphore) -> Any:
         async with places:
