@@ -6,10 +6,10 @@ BIN := .venv/bin
 STAMP := .venv/.synchronised
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix unit integration acceptance bench docs clean
+.PHONY: help demo test check fix unit integration acceptance bench bench-connect docs clean
 
 help: ## Show what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml uv.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -44,6 +44,9 @@ acceptance: $(STAMP) ## The tests through the installed command
 
 bench: $(STAMP) ## Measure against stock Faust on the same broker, as a table and as JSON
 	@$(BIN)/python -m tests.bench --json .cache/bench.json
+
+bench-connect: $(STAMP) ## Measure connecting and holding a thousand tenants, beside a bare script
+	@$(BIN)/python -m tests.bench.connect --json .cache/bench-connect.json
 
 docs: $(STAMP) ## Generate the diagrams, the tables of settings and errors, and the schemas
 	@$(BIN)/python -m tests.generated

@@ -19,7 +19,7 @@ from confluent_kafka import KafkaError, Producer
 from streams.errors import DeliveryFailed
 from streams.kafka.clients import QUEUE_KILOBYTES_MAX, producer
 from streams.kafka.partitioner import partition_of
-from streams.replication.deliveries import Deliveries
+from streams.replication.deliveries import RECONNECT_MS_MAX, Deliveries
 from streams.replication.outbox import Lane, Outbox, OutboxObserver, Outstanding, Sent
 from streams.replication.window import RECORD_OVERHEAD_BYTES, Window
 from streams.settings import Settings
@@ -28,9 +28,6 @@ from streams.topics import Topics
 BATCH_BYTES_MAX: Final = 64 * 1024
 """Bytes of the records that travel together. A larger record travels alone, so that a refusal for its size is its own;
 larger batches measured no faster."""
-
-RECONNECT_MS_MAX: Final = 1_000
-"""Longest pause between two attempts to reach a broker that is away; streams wait for it, and their WAL is kept."""
 
 RENEWAL_PAUSE_S: Final = 5.0
 """How long after a failure no outbox is opened: what made one producer fail may make the next fail."""

@@ -18,6 +18,10 @@ from confluent_kafka import KafkaError, Message, Producer
 POLL_INTERVAL_S: Final = 0.1
 """How long the thread waits for reports before it looks whether it should end."""
 
+RECONNECT_MS_MAX: Final = 1_000
+"""Longest pause between two attempts to reach a broker that is away, in milliseconds: streams wait for it, and the
+servers that they come from keep their WAL."""
+
 
 class Delivery:
     """One record on its way; what the library calls when it is settled, in the thread that polls.

@@ -19,7 +19,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 from streams.errors import DeliveryFailed, OwnershipLost, WaitExpired
 from streams.kafka.clients import producer
 from streams.kafka.partitioner import partition_of
-from streams.replication.deliveries import Deliveries, Delivery
+from streams.replication.deliveries import RECONNECT_MS_MAX, Deliveries, Delivery
 from streams.replication.points import Points
 from streams.replication.reading import read_points
 from streams.settings import Settings
@@ -183,7 +183,8 @@ class Positions:
         if self._closing.is_set():
             raise DeliveryFailed("the worker ends")
         if self._deliveries is None:
-            self._deliveries = Deliveries(producer(self._settings), self._settled)
+            client = producer(self._settings, reconnect_backoff_max_ms=RECONNECT_MS_MAX)
+            self._deliveries = Deliveries(client, self._settled)
         write = _Write(self._deliveries)
         try:
             self._deliveries.producer.produce(self._topic, value, key, partition, write)

@@ -25,7 +25,7 @@ from streams.tenantdb.failure import (
     target,
 )
 from streams.tenantdb.naming import MIGRATION_LOCK_SPACE, lock_key
-from streams.tenantdb.session import SessionLimits
+from streams.tenantdb.session import SessionLimits, transaction
 
 FILES = Path(__file__).parent / "sql"
 """The migrations that belong to this version of the service."""
@@ -43,6 +43,17 @@ create table realtime.schema_migrations (version bigint primary key, inserted_at
 TABLE_EXISTS = "select pg_catalog.to_regclass('realtime.schema_migrations') is not null"
 
 RECORDED = "select version from realtime.schema_migrations"
+
+ABANDONED_AFTER_MS = 1_000
+"""How long the server goes on with a statement of a runner that was killed; the next one waits for its lock."""
+
+# From PostgreSQL 14 on
+# (https://www.postgresql.org/docs/current/runtime-config-connection.html#GUC-CLIENT-CONNECTION-CHECK-INTERVAL).
+NOTICE_ABANDONMENT = """
+select pg_catalog.set_config(name, $1, false)
+  from pg_catalog.pg_settings
+ where name = 'client_connection_check_interval'
+"""
 
 # The platform's runner holds this lock on the table while it works; taking it keeps the two apart.
 EXCLUDE_OTHER_RUNNERS = "lock table realtime.schema_migrations in share update exclusive mode"
@@ -104,6 +115,7 @@ async def migrate(session: Any, database: Database, limits: SessionLimits, migra
 async def _lock(session: Any, database: Database, limits: SessionLimits) -> None:
     try:
         await session.execute(f"set lock_timeout = {int(limits.migration_lock_ms)}")
+        await session.fetchval(NOTICE_ABANDONMENT, str(ABANDONED_AFTER_MS))
         await session.fetchval("select pg_catalog.pg_advisory_lock($1)", lock_key(MIGRATION_LOCK_SPACE, ""))
     except asyncpg.LockNotAvailableError as error:
         waited = f"Waiting {limits.migration_lock_ms} ms for another migration runner to end"
@@ -126,7 +138,7 @@ async def _pending(session: Any, database: Database, migrations: Sequence[Migrat
 
 async def _apply(session: Any, database: Database, migration: Migration) -> None:
     try:
-        async with session.transaction():
+        async with transaction(session):
             await session.execute(EXCLUDE_OTHER_RUNNERS)
             await session.execute(migration.statements)
             await session.execute(RECORD, migration.version)

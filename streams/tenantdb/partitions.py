@@ -8,6 +8,7 @@ from typing import Any
 
 from streams.catalog.entry import Database
 from streams.tenantdb.failure import DRIVER_ERRORS, reduced, sqlstate_of
+from streams.tenantdb.session import SessionLimits, transaction
 
 DAYS_BEHIND = 1
 DAYS_AHEAD = 3
@@ -39,19 +40,21 @@ def partition_name(day: dt.date) -> str:
     return f"messages_{day:%Y_%m_%d}"
 
 
-async def make_partitions(session: Any, database: Database, today: dt.date) -> Partitions:
+async def make_partitions(session: Any, database: Database, today: dt.date, limits: SessionLimits) -> Partitions:
     """Make the missing partitions, each in a transaction of its own, so that one that fails stops no other.
 
     Args:
         session: of a user who may create tables in the schema and give them away.
         database: where the session is, for messages.
         today: the UTC day.
+        limits: bounds; of each day's wait for a lock `partition_lock_ms`.
     """
     made: list[dt.date] = []
     failed: list[tuple[dt.date, str]] = []
     for day in days_around(today):
         try:
-            async with session.transaction():
+            async with transaction(session):
+                await session.execute(f"set local lock_timeout = {int(limits.partition_lock_ms)}")
                 await session.execute(_statements(day))
         except DRIVER_ERRORS as error:
             if sqlstate_of(error) not in DUPLICATES:

@@ -54,7 +54,7 @@ async def provision(
         database, application_name=MIGRATIONS, limits=limits, statement_ms=limits.migration_statement_ms
     ) as session:
         migrations_run = await migrate(session, database, limits, files)
-        days = await make_partitions(session, database, today)
+        days = await make_partitions(session, database, today, limits)
     return Provisioned(
         migrations_run=migrations_run,
         partitions=days.made,

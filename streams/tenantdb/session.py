@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,9 @@ class SessionLimits:
         migration_statement_ms: one migration file, or one partition.
         migration_lock_ms: waiting for another migration runner, or for a table that a migration changes; less than
             `migration_statement_ms`, which ends the wait too.
+        partition_lock_ms: waiting for the locks that making one partition takes; nobody who writes waits for them.
+        drop_lock_ms: waiting for everybody who uses messages to be done, to drop one partition; whoever comes meanwhile
+            waits as long, writers too.
         takeover_ms: ending an older owner's sessions and getting its lock.
         close_ms: closing gracefully, before sessions are cut.
     """
@@ -49,6 +52,8 @@ class SessionLimits:
     statement_ms: int = 15_000
     migration_statement_ms: int = 50_000
     migration_lock_ms: int = 30_000
+    partition_lock_ms: int = 5_000
+    drop_lock_ms: int = 1_000
     takeover_ms: int = 10_000
     close_ms: int = 5_000
 
@@ -91,7 +96,7 @@ async def open_session(
     return session
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def short_session(
     database: Database, *, application_name: str, limits: SessionLimits, statement_ms: int | None = None
 ) -> AsyncIterator[Any]:
@@ -109,6 +114,23 @@ async def close_session(session: Any, close_ms: int) -> None:
         await session.close(timeout=close_ms / 1000)
     except DRIVER_ERRORS:
         session.terminate()
+
+
+@contextlib.asynccontextmanager
+async def transaction(session: Any) -> AsyncIterator[None]:
+    """Run the block in a transaction; an error that ends the connection is raised as it is.
+
+    The driver's own transaction would say in its place that it cannot be ended, the connection being closed.
+    """
+    whole = session.transaction()
+    await whole.start()
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(*DRIVER_ERRORS):
+            await whole.rollback()
+        raise
+    await whole.commit()
 
 
 def _server_settings(application_name: str, statement_ms: int) -> dict[str, str]:

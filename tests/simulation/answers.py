@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
-POSITION = False
+POSITION = True
 
 
 class Answers:

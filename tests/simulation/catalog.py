@@ -1,19 +1,19 @@
-"""The tenants' topic, and the view of it that each worker keeps: the real one, fed without a thread."""
+"""The tenants' topic: what is written there, and the consumer with which a worker's view follows it."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
+
+from confluent_kafka import KafkaError, TopicPartition
 
 from streams.catalog.crypto import Cipher
-from streams.catalog.entry import CatalogEntry, Database, Tls
+from streams.catalog.entry import CatalogEntry, Database, Replication, ReplicationMode, Tls
 from streams.catalog.record import encode, suspended
-from streams.catalog.view import CatalogView
-from streams.log.ends import Ends
-from tests.simulation.broker import Broker, Stored
-from tests.simulation.link import RETRY_S, Link
-from tests.simulation.scheduler import Scheduler
+from tests.simulation.broker import Broker, Place, Stored
+
+if TYPE_CHECKING:
+    from tests.simulation.process import Process
 
 PLATFORM_REGION: Final = "local"
 
@@ -36,13 +36,16 @@ class Catalog:
         self._place_of = place_of
         self._records: dict[str, bytes] = {}
 
-    def put(self, tenant: str, host: str) -> None:
+    def put(self, tenant: str, host: str, mode: ReplicationMode) -> None:
         """A tenant whose database is at ``host``."""
         database = Database.model_validate(
             {"host": host, "name": tenant, "user": "tenant", "password": "secret", "tls": Tls.DISABLE}
         )
         self._records[tenant] = encode(
-            CatalogEntry(tenant=tenant, region=PLATFORM_REGION, database=database), self._cipher
+            CatalogEntry(
+                tenant=tenant, region=PLATFORM_REGION, database=database, replication=Replication(mode=mode)
+            ),
+            self._cipher,
         )
         self._write(tenant)
 
@@ -57,90 +60,59 @@ class Catalog:
 
 
 class _Message:
-    """A record as librdkafka hands it over."""
+    """A record as librdkafka hands it over, or the news that a partition has no more."""
 
-    def __init__(self, stored: Stored) -> None:
+    def __init__(self, partition: int, offset: int, stored: Stored | None) -> None:
+        self._partition = partition
+        self._offset = offset
         self._stored = stored
 
     def partition(self) -> int:
-        return self._stored.partition
+        return self._partition
 
     def offset(self) -> int:
-        return self._stored.offset
+        return self._offset
 
-    def error(self) -> None:
-        return None
+    def error(self) -> KafkaError | None:
+        return None if self._stored is not None else KafkaError(KafkaError._PARTITION_EOF)
 
     def key(self) -> bytes | None:
-        return self._stored.key
+        return None if self._stored is None else self._stored.key
 
     def value(self) -> bytes | None:
-        return self._stored.value
+        return None if self._stored is None else self._stored.value
 
 
-class SimulatedView(CatalogView):
-    """A worker's view: the same, but records are put in where the real one's thread would fetch them.
+class CatalogConsumer:
+    """confluent-kafka's `Consumer`, as `streams.catalog.view` reads the tenants' topic with it.
 
     Args:
-        scheduler: virtual time.
-        broker: who is read.
-        link: the process's network.
-        topic: the tenants' topic.
-        partitions: its number of partitions.
-        ends: the read index.
-        failed: told when reading cannot go on.
-        changed: told which tenant's record is a new one.
+        process: whose thread reads.
     """
 
-    def __init__(  # the real constructor opens a consumer and a thread
-        self,
-        scheduler: Scheduler,
-        broker: Broker,
-        link: Link,
-        topic: str,
-        partitions: int,
-        ends: Ends,
-        failed: Callable[[Exception], None],
-        changed: Callable[[str], None],
-    ) -> None:
-        self._topic = topic
-        self._partitions = partitions
-        self._ends = ends
-        self._failed = failed
-        self._changed = changed
-        self._loop = link.loop
-        self._values: dict[str, bytes] = {}
-        self._summaries: dict[str, Any] = {}
-        self._positions = dict.fromkeys(range(partitions), 0)
-        self._targets: list[Any] = []
-        self._lock = threading.Lock()
-        self._scheduler = scheduler
-        self._broker = broker
-        self._link = link
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._positions: dict[Place, int] = {}
+        self._ended: set[Place] = set()
 
-    def __str__(self) -> str:
-        return f"{self._link}'s catalog"
+    def assign(self, places: list[TopicPartition]) -> None:
+        """Read these, from the beginning."""
+        self._positions = {(place.topic, place.partition): 0 for place in places}
 
-    def start(self) -> None:
-        """Read from the beginning, then follow."""
-        self._broker.watchers[self._topic].append(self._written)
-        for partition in range(self._partitions):
-            for stored in self._broker.partitions[self._topic, partition]:
-                self._written(stored)
+    def poll(self, _timeout_s: float) -> _Message | None:
+        """The next record; where there is none, the news of it, a turn later and once."""
+        for place, position in self._positions.items():
+            records = self._process.world.broker.partitions[place]
+            if position < len(records) and self._process.link.hears:
+                self._positions[place] = position + 1
+                self._ended.discard(place)
+                return _Message(place[1], position, records[position])
+        self._process.turn.wait()
+        for place, position in self._positions.items():
+            if place not in self._ended and self._process.link.hears:
+                self._ended.add(place)
+                return _Message(place[1], position, None)
+        return None
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Stop reading."""
-        self._broker.watchers[self._topic].remove(self._written)
-
-    def _written(self, stored: Stored) -> None:
-        self._scheduler.soon(self._arrive, stored)
-
-    def _arrive(self, stored: Stored) -> None:
-        if self._link.dead:
-            return
-        # Records of a partition come in their order.
-        if self._link.frozen or not self._link.hears or self._positions[stored.partition] != stored.offset:
-            self._scheduler.after(RETRY_S, self._arrive, stored)
-            return
-        message: Any = _Message(stored)
-        self._apply(message)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import date
+from datetime import date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, Final
 from unittest import mock
@@ -18,31 +19,50 @@ from unittest import mock
 import asyncpg
 import structlog
 
+import streams.catalog.view
+import streams.effects.housekeeping
+import streams.effects.runner
+import streams.effects.streaming
 import streams.effects.tenant
 import streams.log.producer
+import streams.replication.deliveries
+import streams.replication.positions
 import streams.service.worker
 import streams.tenantdb.check
 import streams.tenantdb.lock
 import streams.tenantdb.session
+import streams.users.view
 from streams.catalog.entry import Database
+from streams.errors import WaitExpired
 from streams.registry.partition import OwnedPartition
+from streams.replication.points import Points
 from streams.tenantdb.failure import translated
-from streams.tenantdb.naming import MIGRATIONS
+from streams.tenantdb.naming import JANITOR, MIGRATIONS
+from streams.tenantdb.partitions import Partitions
 from streams.tenantdb.provision import Provisioned
+from streams.tenantdb.retention import Dropped, Kept
 from streams.tenantdb.session import SessionLimits, short_session
 from streams.worker.owners import Owners
 from tests.simulation.admin import SimulatedAdmin
-from tests.simulation.catalog import SimulatedView
+from tests.simulation.catalog import CatalogConsumer
 from tests.simulation.engine import SimulatedEngine
+from tests.simulation.gateways import SimulatedUsersSource
+from tests.simulation.loop import Waiting, here
+from tests.simulation.postgres import MIGRATIONS as MIGRATIONS_COUNT
 from tests.simulation.postgres import Pool, Session
-from tests.simulation.process import Life, Process
+from tests.simulation.process import Life
 from tests.simulation.producer import SimulatedProducer
+from tests.simulation.rows import SimulatedStream
+from tests.simulation.threads import Flag, TurningThread
+
+DAYS_FAILED_SHARE: Final = 0.1
+"""Share of provisionings in which a day's partition cannot be made."""
 
 _TAKE: Final = Owners.take
 
 
 class _NoThread:
-    """A thread that is not needed: what it would do is an appointment."""
+    """A thread that is not needed: delivery reports come by themselves."""
 
     def __init__(self, **_: Any) -> None:
         pass
@@ -54,36 +74,17 @@ class _NoThread:
         pass
 
 
-class _NoEvent:
-    """A flag between threads, without threads."""
-
-    def __init__(self) -> None:
-        self._set = False
-
-    def set(self) -> None:
-        self._set = True
-
-    def is_set(self) -> bool:
-        return self._set
-
-
-def here() -> Process:
-    """The process whose callback runs."""
-    process: Process = vars(asyncio.get_running_loop())["process"]
-    return process
-
-
 def _producer(_settings: Any) -> SimulatedProducer:
-    process, world = here(), here().world
-    return SimulatedProducer(world.scheduler, world.broker, process.link, world.partitions, process.passes)
+    return here().producer()
 
 
 def _admin(_settings: Any) -> SimulatedAdmin:
     return SimulatedAdmin(here().world.scheduler, here().world.broker, here().link, here().passes)
 
 
-def _view(_configuration: Any, *arguments: Any) -> SimulatedView:
-    return SimulatedView(here().world.scheduler, here().world.broker, here().link, *arguments)
+def _catalog_consumer(_configuration: Any, *, logger: Any) -> CatalogConsumer:
+    del logger
+    return CatalogConsumer(here())
 
 
 def _engine(*arguments: Any) -> SimulatedEngine:
@@ -108,8 +109,8 @@ async def _connect(*, host: str, database: str, server_settings: dict[str, str],
     return await process.world.servers[host].connect(database, name, process.link, timeout)
 
 
-async def _create_pool(*, connect: Any, **_: Any) -> Pool:
-    return Pool(connect)
+async def _create_pool(*, connect: Any, max_size: int, **_: Any) -> Pool:
+    return Pool(connect, max_size)
 
 
 async def _provision(database: Database, today: date, limits: SessionLimits) -> Provisioned:
@@ -117,7 +118,32 @@ async def _provision(database: Database, today: date, limits: SessionLimits) -> 
     async with short_session(database, application_name=MIGRATIONS, limits=limits) as session:
         with translated(database, "Migrating"):
             await session.ask(lambda: None)
-    return Provisioned(0, (today,), (), 1)
+    failed = ((today, "no room"),) if here().world.scheduler.random.random() < DAYS_FAILED_SHARE else ()
+    return Provisioned(0, (today,), failed, 1)
+
+
+async def _housekeep(database: Database, now: datetime, limits: SessionLimits, _retention: timedelta) -> Kept:
+    """The days of a tenant's messages, as one statement."""
+    async with short_session(database, application_name=JANITOR, limits=limits) as session:
+        with translated(database, "Looking after messages"):
+            await session.ask(lambda: None)
+    return Kept(Partitions((now.date(),), ()), Dropped((), ()))
+
+
+def _users_source(_configuration: Any, topic: str) -> SimulatedUsersSource:
+    return SimulatedUsersSource(here(), topic)
+
+
+def _read_points(_settings: Any, topic: str, partition: int, last: int, closing: Any) -> Points:
+    """Read the positions of a partition up to a record that stands there."""
+    if closing.is_set():
+        raise WaitExpired(f"{topic}:{partition}: the worker ends")
+    if not here().link.hears:
+        raise Waiting
+    points = Points()
+    for stored in here().world.broker.partitions[topic, partition][: last + 1]:
+        points.take(stored.key, stored.value, f"{topic}:{partition}:{stored.offset}")
+    return points
 
 
 def _took(owners: Owners, partition: OwnedPartition) -> None:
@@ -134,19 +160,33 @@ def _monotonic() -> float:
 def edges() -> Iterator[None]:
     """Put the simulated things in place, and take them away again."""
     clock = SimpleNamespace(monotonic=_monotonic)
-    threads = SimpleNamespace(Thread=_NoThread, Event=_NoEvent)
+    threads = SimpleNamespace(Thread=TurningThread, Event=Flag, Lock=threading.Lock)
+    no_threads = SimpleNamespace(Thread=_NoThread, Event=Flag)
     chance = SimpleNamespace(Random=lambda: random.Random(here().member))
+    tokens = SimpleNamespace(token_hex=lambda count: here().world.scheduler.random.randbytes(count).hex())
     replaced: list[tuple[Any, str, Any]] = [
         (streams.service.worker, "prefix_producer", _producer),
         (streams.service.worker, "admin", _admin),
-        (streams.service.worker, "CatalogView", _view),
+        (streams.catalog.view, "Consumer", _catalog_consumer),
+        (streams.catalog.view, "threading", threads),
         (streams.service.worker, "Engine", _engine),
         (streams.service.worker, "open_consumer", _open_consumer),
         (streams.service.worker, "read", _read),
         (streams.service.worker, "random", chance),
         (streams.service.worker, "gc", SimpleNamespace(set_threshold=lambda *_: None)),
-        (streams.log.producer, "threading", threads),
+        (streams.service.worker, "read_migrations", lambda: range(MIGRATIONS_COUNT)),
+        (streams.log.producer, "threading", no_threads),
+        (streams.users.view, "threading", threads),
+        (streams.users.view, "UsersSource", _users_source),
+        (streams.replication.deliveries, "threading", threads),
+        (streams.replication.deliveries, "time", clock),
+        (streams.replication.positions, "producer", _producer),
+        (streams.replication.positions, "read_points", _read_points),
+        (streams.replication.positions, "secrets", tokens),
+        (streams.effects.streaming, "Stream", SimulatedStream),
         (streams.effects.tenant, "provision", _provision),
+        (streams.effects.runner, "provision", _provision),
+        (streams.effects.housekeeping, "housekeep", _housekeep),
         (streams.tenantdb.lock, "time", clock),
         (streams.tenantdb.session, "time", clock),
         (streams.tenantdb.check, "time", clock),

@@ -8,11 +8,15 @@ from __future__ import annotations
 import asyncio
 from asyncio import events
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from contextvars import Context, copy_context
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tests.simulation.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from tests.simulation.process import Process
 
 THREAD_WAY_S: Final = 0.001
 """How long, on average, a thread takes for what it is asked to do."""
@@ -35,6 +39,12 @@ class Ended(BaseException):  # noqa: N818  no failure, and nothing that anybody 
 
 class Waiting(Exception):  # noqa: N818  it is no failure: a simulated thread has to wait
     """Raised by what runs in a simulated thread: it would block now and is to be tried again."""
+
+
+def here() -> Process:
+    """The process whose callback runs."""
+    process: Process = vars(asyncio.get_running_loop())["process"]
+    return process
 
 
 class SimulatedTask(asyncio.Task[Any]):
@@ -86,6 +96,15 @@ class ProcessLoop(asyncio.BaseEventLoop):
         self._dead = True
         self._list()
 
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """What runs in the block runs in this process, though not as a callback."""
+        events._set_running_loop(self)
+        try:
+            yield
+        finally:
+            events._set_running_loop(None)
+
     def run_one(self) -> None:
         """Run the next callback that was not cancelled."""
         handle = self._callbacks.popleft()
@@ -105,12 +124,9 @@ class ProcessLoop(asyncio.BaseEventLoop):
     def close(self) -> None:
         """End: what never finished is closed without a word."""
         self.kill()
-        events._set_running_loop(self)
-        try:
+        with self.entered():
             while self.tasks:
                 _discard(self.tasks.pop())
-        finally:
-            events._set_running_loop(None)
         self._callbacks.clear()
         super().close()
 
@@ -185,15 +201,13 @@ class ProcessLoop(asyncio.BaseEventLoop):
         if self._frozen:
             self._scheduler.after(THREAD_RETRY_S, self._attempt, done, func, args)
             return
-        events._set_running_loop(self)
         try:
-            done.set_result(func(*args))
+            with self.entered():
+                done.set_result(func(*args))
         except Waiting:
             self._scheduler.after(THREAD_RETRY_S, self._attempt, done, func, args)
         except Exception as error:  # noqa: BLE001  it is the caller's, as with a real thread
             done.set_exception(error)
-        finally:
-            events._set_running_loop(None)
 
     def _list(self) -> None:
         runs = bool(self._callbacks) and not self._frozen and not self._dead

@@ -7,8 +7,7 @@ known here. What the server does is done when the statement arrives, whether or 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, Final, TypeVar
 
 import asyncpg
@@ -132,10 +131,10 @@ class Server:
         for session in list(self.sessions.values()):
             session.ended()
 
-    def end_sessions(self, database: str, application_name: str, but: int) -> None:
-        """`pg_terminate_backend` for all sessions of a name."""
+    def end_sessions(self, database: str, names: list[str], but: int) -> None:
+        """`pg_terminate_backend` for all sessions of these names."""
         for session in list(self.sessions.values()):
-            if session.database == database and session.application_name == application_name and session.pid != but:
+            if session.database == database and session.application_name in names and session.pid != but:
                 session.end_soon()
 
 
@@ -236,10 +235,10 @@ class Session:
         """The backend's process id."""
         return self.pid
 
-    async def execute(self, query: str) -> str:
+    async def execute(self, query: str, timeout: float = 30.0) -> str:
         """Only the question whether the greeter answers."""
         assert "pg_backend_pid" in query, f"the simulated server does not know: {query}"
-        return await self.ask(lambda: "SELECT 1")
+        return await self.ask(lambda: "SELECT 1", timeout)
 
     async def fetchval(self, query: str, *arguments: Any) -> Any:
         """The first value of a known statement."""
@@ -275,7 +274,7 @@ class Session:
         return {
             lock.TAKE: self._take,
             lock.HOLDER: self._holder,
-            lock.END_SESSIONS: lambda name: self.server.end_sessions(self.database, name, self.pid),
+            lock.END_SESSIONS: lambda names: self.server.end_sessions(self.database, names, self.pid),
             connection.END_BACKENDS: self._end_backends,
             check.CONNECTIONS: lambda _own: {
                 "connections_max": self.server.connections_max,
@@ -310,22 +309,59 @@ class _Transport:
 
 
 class Pool:
-    """asyncpg's pool, as far as a tenant's connection uses it: it opens with the callable that it is given."""
+    """asyncpg's pool, as far as a tenant's connection uses it: it opens with the callable that it is given.
 
-    def __init__(self, connect: Callable[[], Any]) -> None:
+    Args:
+        connect: opens a session.
+        size: most sessions at once.
+    """
+
+    def __init__(self, connect: Callable[[], Any], size: int) -> None:
         self._connect = connect
         self._sessions: list[Session] = []
+        self._places = asyncio.Semaphore(size)
 
-    @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Session]:
-        """Lend a session."""
-        idle = [session for session in self._sessions if not session.is_closed()]
-        if not idle:
-            idle = [await self._connect()]
-            self._sessions += idle
-        yield idle[0]
+    def acquire(self, *, timeout: float | None = None) -> Lease:
+        """Lend a session: to await, or for a block."""
+        return Lease(self, timeout)
+
+    async def release(self, _session: Session) -> None:
+        """Take a session back."""
+        self._places.release()
 
     async def close(self) -> None:
         """Close every session."""
         for session in self._sessions:
             await session.close(timeout=30.0)
+
+    async def lend(self, timeout: float | None) -> Session:
+        """A session that nobody else has."""
+        await asyncio.wait_for(self._places.acquire(), timeout)
+        try:
+            idle = [session for session in self._sessions if not session.is_closed()]
+            if not idle:
+                idle = [await self._connect()]
+                self._sessions += idle
+        except BaseException:
+            self._places.release()
+            raise
+        return idle[0]
+
+
+class Lease:
+    """What `Pool.acquire` gives."""
+
+    def __init__(self, pool: Pool, timeout: float | None) -> None:
+        self._pool = pool
+        self._timeout = timeout
+        self._session: Session
+
+    def __await__(self) -> Generator[Any, None, Session]:
+        return self._pool.lend(self._timeout).__await__()
+
+    async def __aenter__(self) -> Session:
+        self._session = await self._pool.lend(self._timeout)
+        return self._session
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool.release(self._session)

@@ -16,6 +16,8 @@ from tests.simulation.admin import LogReader
 from tests.simulation.broker import EPOCH_MS
 from tests.simulation.link import Link, Passage
 from tests.simulation.loop import ProcessLoop
+from tests.simulation.producer import SimulatedProducer
+from tests.simulation.threads import Turn
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -66,6 +68,8 @@ class Process:
         self.reader = LogReader(world.broker, self.link, self.passes)
         self.stop = asyncio.Event()
         self._settings = settings
+        self.turn = Turn()
+        self._broadcasts: SimulatedProducer | None = None
         vars(self.loop)["process"] = self
         self.loop.create_task(self._main())
 
@@ -79,6 +83,21 @@ class Process:
     def passes(self, point: str) -> None:
         """The process is about to do something that faults may wait for."""
         self.world.passes(self, point)
+
+    def producer(self) -> SimulatedProducer:
+        """A producer of this process's own."""
+        return SimulatedProducer(self.world.scheduler, self.world.broker, self.link, self.world.partitions, self)
+
+    def broadcast(self, tenant: str, value: bytes, acknowledged: asyncio.Future[None]) -> None:
+        """Send a row to the readers of broadcasts; it is sent until it arrives."""
+        if self._broadcasts is None:
+            self._broadcasts = self.producer()
+
+        def on_delivery(_error: None, _message: object) -> None:
+            if not acknowledged.done():
+                acknowledged.set_result(None)
+
+        self._broadcasts.produce(self.world.topics.broadcasts, value, tenant, -1, on_delivery)
 
     def freeze(self) -> None:
         """SIGSTOP."""

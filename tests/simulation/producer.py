@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from streams.kafka.partitioner import partition_of
 from tests.simulation.broker import Broker, Headers, Place
@@ -25,6 +25,9 @@ CUT_SHARE: Final = 0.15
 
 LOSS_SHARE: Final = 0.5
 """Share of requests that are lost when the network is cut while they are on their way."""
+
+if TYPE_CHECKING:
+    from tests.simulation.process import Process
 
 OnDelivery = Callable[[Any, Any], None]
 
@@ -69,17 +72,17 @@ class SimulatedProducer:
         broker: where records go.
         link: the process's network.
         partitions: number of partitions of every topic.
-        passes: told what the process is doing, for faults that wait for just that.
+        process: whose it is; it is told what the producer does, for faults that wait for just that.
     """
 
     def __init__(
-        self, scheduler: Scheduler, broker: Broker, link: Link, partitions: int, passes: Callable[[str], None]
+        self, scheduler: Scheduler, broker: Broker, link: Link, partitions: int, process: Process
     ) -> None:
         self._scheduler = scheduler
         self._broker = broker
         self._link = link
         self._partitions = partitions
-        self._passes = passes
+        self._process = process
         self._lanes: dict[Place, _Lane] = {}
         self._purged = False
         self._flush_until: float | None = None
@@ -98,12 +101,11 @@ class SimulatedProducer:
     def produce(
         self,
         topic: str,
-        *,
         value: bytes | None,
         key: str | bytes | None,
         partition: int,
-        headers: Headers | None,
         on_delivery: OnDelivery,
+        headers: Headers | None = None,
     ) -> None:
         """Queue one record; without a partition its key decides."""
         if partition < 0:
@@ -116,12 +118,22 @@ class SimulatedProducer:
         for lane in self._lanes.values():
             lane.queue.clear()
 
-    def flush(self, timeout_s: float) -> int:
-        """Wait for what is on its way; gives the number of records left."""
-        left = sum(
+    def __len__(self) -> int:
+        return sum(
             len(lane.queue) + sum(map(len, lane.wire)) + sum(len(batch) for _, batch in lane.landed)
             for lane in self._lanes.values()
         )
+
+    def poll(self, _timeout_s: float) -> None:
+        """Wait for delivery reports: they come by themselves."""
+        self._process.turn.wait()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def flush(self, timeout_s: float) -> int:
+        """Wait for what is on its way; gives the number of records left."""
+        left = 0 if self._purged else len(self)
         if self._flush_until is None:
             self._flush_until = self._scheduler.now + timeout_s
         if left and self._scheduler.now < self._flush_until:
@@ -133,7 +145,7 @@ class SimulatedProducer:
         if lane is None:
             lane = self._lanes[place] = _Lane(place)
         lane.queue.extend(written)
-        self._passes(f"write {place[0]}")
+        self._process.passes(f"write {place[0]}")
         if not lane.sending:
             lane.sending = True
             self._scheduler.after(LINGER_S * self._scheduler.random.random(), self._transmit, lane)
@@ -188,7 +200,7 @@ class SimulatedProducer:
             self._scheduler.after(RETRY_S, self._report, lane)
             return
         last, batch = lane.landed.popleft()
-        self._passes(f"hear {lane.place[0]}")
+        self._process.passes(f"hear {lane.place[0]}")
         if self._link.dead:
             return
         first = last - len(batch) + 1

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from statemachine import PartitionState, deadlines
 from statemachine.commands import Connect, PauseTenant, ResumeTenant
-from statemachine.machines import Lifecycle
+from statemachine.machines import Lifecycle, Replication
+from statemachine.state import ReplicationMode
 from streams.errors import LogCorrupt
 from streams.registry.partition import fold_records
 from streams.wire.command import decode_command
@@ -25,6 +26,9 @@ SETTLE_S: Final = 120.0
 
 LOOK_EVERY_STEPS: Final = 250
 """Steps between two looks whether all has settled."""
+
+ROWS_UNDERWAY_MAX: Final = 5
+"""Rows of a tenant that may be on their way to its readers."""
 
 DEADLINES_S: Final = 25.0
 """Deadlines this close are waited for: pauses and recovery windows, and clocks that were set."""
@@ -53,8 +57,12 @@ class Settlement:
         world.heal()
         for caller in world.callers:
             caller.patient = caller.idle = True
+        for gateway in world.gateways:
+            gateway.idle = True
         # First what was begun comes to its end, with every deadline that was open; only then is anything wanted.
         self._until(self._unfinished)
+        for gateway in world.gateways:
+            gateway.everybody = True
         world.scheduler.soon(self._bring_up)
         self._until(self._unsettled)
         for problem in self._disagreements():
@@ -104,12 +112,22 @@ class Settlement:
         yield from self._unwanted()
         yield from self._unfinished()
         yield from self._world.sessions.left_over()
+        yield from self._unstreamed()
 
     def _unwanted(self) -> Iterator[str]:
         for tenant in self._world.tenants:
             state = self._world.ledger_of(tenant).state(tenant)
             if tenant not in self._ready or state.lifecycle is not Lifecycle.READY:
                 yield f"{tenant} is {state.lifecycle.value}, {state.stop}"
+
+    def _unstreamed(self) -> Iterator[str]:
+        for tenant in self._world.tenants:
+            state = self._world.ledger_of(tenant).state(tenant)
+            if state.replication not in {Replication.OFF, Replication.STREAMING}:
+                yield f"the rows of {tenant} are {state.replication.value}"
+            missing = self._world.rows.missing(tenant)
+            if state.mode is ReplicationMode.DURABLE and len(missing) > ROWS_UNDERWAY_MAX:
+                yield f"rows of {tenant} are missing: {missing[:8]}"
 
     def _unowned(self) -> Iterator[str]:
         owners: dict[int, list[Process]] = {}

@@ -93,6 +93,8 @@ def _counts(world: World) -> dict[str, int]:
         "commands": len(world.asked),
         "replies": world.answers.checked,
         "sessions": world.sessions.opened,
+        "rows": sum(map(len, world.rows.delivered.values())),
+        "rows dropped": world.rows.dropped,
         "deadlines": world.ledgers.deadlines_kept,
         "lives": sum(world._lives.values()),
     }

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from streams.catalog.crypto import Cipher, new_key
+from streams.catalog.entry import ReplicationMode
 from streams.kafka.partitioner import partition_of
 from streams.registry.partition import OwnedPartition
 from streams.settings import Settings
@@ -18,10 +19,12 @@ from tests.simulation.broker import Broker
 from tests.simulation.callers import Asked, Caller
 from tests.simulation.catalog import Catalog
 from tests.simulation.faults import Fault, Faults
+from tests.simulation.gateways import Gateway
 from tests.simulation.group import Coordinator
 from tests.simulation.ledger import Ledger, Ledgers
 from tests.simulation.postgres import Server
 from tests.simulation.process import Life, Process
+from tests.simulation.rows import Rows
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.sessions import Sessions
 
@@ -31,6 +34,8 @@ TENANTS: Final = 6
 PARTITIONS: Final = 3
 CLIENTS: Final = 4
 SERVERS: Final = 2
+GATEWAYS: Final = 2
+MODES: Final = (ReplicationMode.DURABLE, ReplicationMode.DURABLE, ReplicationMode.OFF, ReplicationMode.TEMPORARY)
 CONNECTIONS_MAX: Final = 60
 RUN_RECORDS_MAX: Final = 8
 IMPATIENCE_MAX: Final = 0.3
@@ -70,6 +75,18 @@ def settings_of(name: str, key: str) -> Settings:
             "database_backoff_max_ms": 800,
             "waiters_per_tenant_max": 3,
             "runs_in_flight_max": 4,
+            "http_port": -1,
+            "users_check_interval_ms": 500,
+            "idle_window_ms": 2_000,
+            "idle_grace_ms": 800,
+            "reconnect_interval_ms": 1_500,
+            "connect_failures_window_ms": 2_000,
+            "replication_backoff_min_ms": 200,
+            "replication_backoff_max_ms": 1_500,
+            "replication_recovery_window_ms": 6_000,
+            "housekeeping_interval_ms": 12_000,
+            "housekeeping_jitter_max_ms": 2_000,
+            "partitions_retry_ms": 3_000,
             "effects_per_worker_max": 4,
             "effects_per_server_max": 3,
         }
@@ -111,6 +128,8 @@ class World:
         self.answers = Answers(self, self.asked, self.violated)
         self.sessions = Sessions(self, self.violated)
         self.callers = [Caller(self, number) for number in range(CLIENTS)]
+        self.gateways = [Gateway(self, number) for number in range(GATEWAYS)]
+        self.rows = Rows(self)
         self.faults = Faults(self, drawn)
         self.processes: dict[str, Process] = {}
         self.ended_processes: list[Process] = []
@@ -126,12 +145,16 @@ class World:
         self.broker.watchers[self.topics.replies].append(self.answers.appended)
         for caller in self.callers:
             self.broker.watchers[self.topics.replies].append(caller.told)
+        self.broker.watchers[self.topics.broadcasts].append(self.rows.broadcast)
         for number, tenant in enumerate(self.tenants):
-            self.catalog.put(tenant, f"db{number % SERVERS}")
+            self.catalog.put(tenant, f"db{number % SERVERS}", MODES[number % len(MODES)])
         for name in WORKERS:
             self.start(name)
         for caller in self.callers:
             caller.think()
+        for gateway in self.gateways:
+            self.scheduler.soon(gateway.report)
+        self.scheduler.soon(self.rows.commit)
 
     def step(self) -> None:
         """Let one thing happen, and look whether all is as it must be.

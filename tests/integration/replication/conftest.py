@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,9 +8,7 @@ import pytest
 from streams.catalog.entry import Database
 from streams.devstack.kafka.server import KafkaServer
 from streams.devstack.postgres import PostgresServer
-from streams.tenantdb.provision import provision
-from streams.tenantdb.session import SessionLimits
-from tests.integration.replication.place import connected, fresh_database
+from tests.integration.replication.place import connected, fresh_database, provisioned_on
 from tests.integration.replication.scene import Scene, scene_of
 
 
@@ -31,8 +28,7 @@ async def superuser(database: Database) -> AsyncIterator[Any]:
 
 @pytest.fixture
 async def provisioned(database: Database) -> Database:
-    await provision(database, dt.datetime.now(dt.UTC).date(), SessionLimits())
-    return database
+    return await provisioned_on(database)
 
 
 @pytest.fixture

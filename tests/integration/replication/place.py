@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -12,6 +13,8 @@ import asyncpg
 
 from streams.catalog.entry import Database
 from streams.devstack.postgres import PostgresServer
+from streams.tenantdb.provision import provision
+from streams.tenantdb.session import SessionLimits
 from tests.integration.tenantdb.conditions import eventually
 
 
@@ -41,6 +44,12 @@ async def connected(database: Database) -> Any:
         password=database.password.get_secret_value(),
         database=database.name,
     )
+
+
+async def provisioned_on(database: Database) -> Database:
+    """The same database, with the table of messages and partitions of today."""
+    await provision(database, dt.datetime.now(dt.UTC).date(), SessionLimits())
+    return database
 
 
 @asynccontextmanager

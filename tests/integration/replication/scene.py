@@ -119,7 +119,7 @@ class Scene:
         mode: ReplicationMode = ReplicationMode.DURABLE,
         planned: bool = True,
         limits: Limits = UNLIMITED,
-        **bounds: int,
+        **bounds: Any,
     ) -> AsyncIterator[Stream]:
         """A stream under a claim, for as long as it is entered."""
         async with self.connected(claim) as connection:
@@ -131,9 +131,7 @@ class Scene:
 
     @asynccontextmanager
     async def connected(self, claim: int = CLAIM) -> AsyncIterator[TenantConnection]:
-        connection = await TenantConnection.open(
-            self.database, tenant=TENANT, claim=claim, limits=self.limits.session
-        )
+        connection = await TenantConnection.open(self.database, tenant=TENANT, claim=claim, limits=self.limits.session)
         try:
             yield connection
         finally:
@@ -145,7 +143,7 @@ class Scene:
         claim: int = CLAIM,
         mode: ReplicationMode = ReplicationMode.DURABLE,
         limits: Limits = UNLIMITED,
-        **bounds: int,
+        **bounds: Any,
     ) -> Stream:
         await self.positions.fence(partition_of(TENANT, self.settings.partitions), claim)
         order = StreamOrder(
@@ -165,6 +163,11 @@ class Scene:
         stream = await Stream.open(order, replace(self.limits, **bounds))
         self.streamed_until, self.started_claim = order.now(), claim
         return stream
+
+    async def broadcast_once(self, session: Any) -> None:
+        """Stream a first row: the producer has met the broker."""
+        async with self.streaming():
+            await self.topic.has(await insert(session))
 
     async def close(self) -> None:
         await self.broadcaster.close()
@@ -190,6 +193,4 @@ async def insert(session: Any, rows: int = 1) -> list[str]:
 
 async def slots(session: Any) -> int:
     """How many slots the whole server has of this database."""
-    return int(
-        await session.fetchval("select count(*) from pg_replication_slots where database = current_database()")
-    )
+    return int(await session.fetchval("select count(*) from pg_replication_slots where database = current_database()"))

@@ -121,8 +121,12 @@ async def test_rows_that_fail_their_checks_are_dropped_and_told_and_the_stream_g
     scene: Scene, superuser: Any
 ) -> None:
     async with scene.streaming(limits=Limits(max_payload_kb=1, max_events_per_second=1_000_000)):
-        await superuser.execute("insert into realtime.messages (topic, extension, event) values ('t', 'broadcast', 'e')")
-        await superuser.execute("insert into realtime.messages (topic, extension, payload) values ('t', 'broadcast', '1')")
+        await superuser.execute(
+            "insert into realtime.messages (topic, extension, event) values ('t', 'broadcast', 'e')"
+        )
+        await superuser.execute(
+            "insert into realtime.messages (topic, extension, payload) values ('t', 'broadcast', '1')"
+        )
         await superuser.execute(
             "insert into realtime.messages (topic, extension, event, payload) "
             "values ('t', 'broadcast', 'e', to_jsonb(repeat('x', 2000)))"
@@ -163,7 +167,8 @@ async def test_one_large_transaction_takes_no_more_room_than_the_window(
             await superuser.execute(INSERT_MANY, rows)
             await until(sample)
         assert 0 < most <= window
-        found = scene.topic.read()
+        await until(lambda: len(scene.topic.read()) == rows)
+        found = scene.topic.broadcasts
         assert [broadcast.topic for broadcast in found] == [str(number) for number in range(rows)]
         assert [broadcast.ordinal for broadcast in found] == list(range(rows))
 
@@ -177,7 +182,8 @@ async def test_a_long_backlog_waits_for_kafka_and_keeps_its_order(
         for number in range(20):
             await superuser.execute(INSERT_MANY.replace("number::text", f"'{number}:' || number"), 100)
         async with scene.streaming() as stream:
-            assert stream.started.backfilled == len(scene.topic.read()) == 2_000
+            assert stream.started.backfilled == 2_000
+        await until(lambda: len(scene.topic.read()) == 2_000)
         found = scene.topic.broadcasts
         assert [broadcast.ordinal for broadcast in found] == list(range(2_000))
         times = [broadcast.inserted_at for broadcast in found]

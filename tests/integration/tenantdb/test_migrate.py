@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from streams.catalog.entry import Database
+from streams.devstack.postgres import PostgresServer
 from streams.tenantdb.check import check
 from streams.tenantdb.failure import Reason, TenantDatabaseFailure
 from streams.tenantdb.migrate import Migration, migrate, read_migrations
@@ -120,6 +121,47 @@ async def test_a_file_that_failed_runs_once_it_is_mended(
         await run(database, limits, (Migration(1, "0001_bad.sql", "select 1 / 0"),))
     assert await run(database, limits, (Migration(1, "0001_good.sql", "select 1"),)) == 1
     assert await versions(superuser) == [1]
+
+
+async def test_a_restored_backup_gets_the_files_that_it_lacks_and_no_others(
+    database: Database, postgres: PostgresServer, limits: SessionLimits
+) -> None:
+    behind = 2
+    await run(database, limits, FILES[:-behind])
+    administrator = await postgres.superuser_connection()
+    await administrator.execute(f"create database {database.name}_backup template {database.name}")
+    assert await run(database, limits) == behind
+    await administrator.execute(f"drop database {database.name}")
+    await administrator.execute(f"alter database {database.name}_backup rename to {database.name}")
+    await administrator.close()
+    assert (await check(database, limits)).migrations_on_database == len(FILES) - behind
+    assert await run(database, limits) == behind
+    assert (await check(database, limits)).migrations_on_database == len(FILES)
+
+
+async def test_files_whose_records_were_lost_run_again_and_change_nothing(
+    database: Database, superuser: Any, limits: SessionLimits
+) -> None:
+    await run(database, limits)
+    before = await upstream.shape(superuser)
+    await superuser.execute("delete from realtime.schema_migrations")
+    assert (await check(database, limits)).migrations_on_database == 0
+    assert await run(database, limits) == len(FILES)
+    after = await upstream.shape(superuser)
+    assert {**after, "functions": []} == {**before, "functions": []}
+    assert [function[2:] for function in after["functions"]] == [function[2:] for function in before["functions"]]
+
+
+async def test_what_is_recorded_and_not_known_is_left_alone(
+    database: Database, superuser: Any, limits: SessionLimits
+) -> None:
+    await run(database, limits, FILES[:1])
+    unknown = [5000, 20991231235959]
+    await superuser.executemany("insert into realtime.schema_migrations values ($1, now())", [(v,) for v in unknown])
+    assert await run(database, limits) == len(FILES) - 1
+    assert await versions(superuser) == [*(migration.version for migration in FILES), *unknown]
+    assert (await check(database, limits)).migrations_on_database == len(FILES) + len(unknown)
+    assert await run(database, limits) == 0
 
 
 async def test_a_database_in_the_platforms_last_form_is_left_as_it_is(

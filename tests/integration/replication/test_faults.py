@@ -1,0 +1,249 @@
+"""What ends a stream, what does not, and what is true of the slot meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.devstack.kafka.server import KafkaServer
+from streams.devstack.postgres import PostgresServer
+from streams.replication.failure import ReplicationCode, ReplicationFailure
+from streams.replication.order import StreamLimits
+from streams.replication.stream import Stream
+from streams.replication.watchdog import Watchdog
+from streams.tenantdb.naming import slot_name
+from tests.integration.replication.place import connected, fresh_database, provisioned_on, server
+from tests.integration.replication.scene import CLAIM, TENANT, Scene, insert, scene_of, slots
+from tests.support.waiting import DEADLINE_S, until
+
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
+
+SENDER_TIMEOUT_S = 2
+
+
+@contextmanager
+def frozen(pid: int | None) -> Iterator[None]:
+    """The process stands still for as long as it is entered."""
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def lost(stream: Stream) -> ReplicationFailure:
+    async with asyncio.timeout(DEADLINE_S):
+        return await stream.lost()
+
+
+def backend(stream: Stream) -> int:
+    return stream._prepared.session.backend_pid
+
+
+async def confirmed(session: Any) -> int:
+    lsn = "select (confirmed_flush_lsn - '0/0'::pg_lsn)::bigint from pg_replication_slots where slot_name = $1"
+    return int(await session.fetchval(lsn, slot_name(TENANT)))
+
+
+async def test_a_stream_whose_backend_is_ended_is_lost(scene: Scene, superuser: Any) -> None:
+    async with scene.streaming() as stream:
+        await superuser.execute(f"select pg_terminate_backend({backend(stream)})")
+        failure = await lost(stream)
+    assert failure.code == ReplicationCode.CONNECTION_DOWN
+    assert "57P01" in str(failure)
+    meanwhile = await insert(superuser, 3)
+    async with scene.streaming() as stream:
+        await scene.topic.has(meanwhile)
+    assert stream.started.gap is None
+
+
+async def test_a_lost_stream_stays_lost_and_is_closed_all_the_same(scene: Scene, superuser: Any) -> None:
+    async with scene.connected() as connection:
+        stream = await scene.open(connection)
+        await superuser.execute(f"select pg_terminate_backend({backend(stream)})")
+        assert await lost(stream) is await lost(stream)
+        await stream.close(planned=True)
+    assert await slots(superuser) == 0
+
+
+async def test_kafka_may_stand_still_for_longer_than_the_server_waits_for_us(
+    kafka: KafkaServer, tmp_path: Path
+) -> None:
+    with server(tmp_path / "server", {"wal_sender_timeout": f"{SENDER_TIMEOUT_S}s"}) as made:
+        async with (
+            fresh_database(made) as database,
+            scene_of(kafka, await provisioned_on(database), broadcasts_in_flight_max=50) as scene,
+        ):
+            writer, onlooker = await connected(database), await connected(database)
+            async with scene.streaming() as stream:
+                await scene.topic.has(await insert(writer))
+                pid = backend(stream)
+                with frozen(kafka.pid):
+                    ids = await insert(writer, 200)
+                    await until(lambda: stream._pump.waiting)
+                    for _ in range(4 * SENDER_TIMEOUT_S):
+                        assert await confirmed(onlooker) <= stream._outbox.acknowledged_lsn
+                        await onlooker.execute("select pg_sleep(1)")
+                    acknowledged = stream._outbox.acknowledged_lsn
+                    assert await confirmed(onlooker) <= acknowledged
+                await scene.topic.has(ids)
+                assert backend(stream) == pid
+                assert await onlooker.fetchval("select true from pg_stat_replication where pid = $1", pid)
+                await until(lambda: stream._outbox.acknowledged_lsn > acknowledged)
+            await writer.close()
+            await onlooker.close()
+
+
+async def test_what_is_confirmed_is_never_more_than_what_is_acknowledged(
+    kafka: KafkaServer, scene: Scene, superuser: Any
+) -> None:
+    other = await connected(scene.database)
+    async with scene.streaming(confirm_interval_ms=1) as stream:
+        await scene.topic.has(await insert(superuser))
+        with frozen(kafka.pid):
+            # A transaction that began early and is committed late: its messages have low LSNs behind higher ones.
+            async with other.transaction():
+                await insert(other, 20)
+                await insert(superuser, 50)
+            await insert(superuser, 50)
+            await until(lambda: stream._outbox.unacknowledged.records == 120)
+            stream._pump.tell(reply=True)
+            await superuser.execute("create table keepalive (); drop table keepalive")
+            for _ in range(20):
+                stream._pump.tell(reply=True)
+                assert await confirmed(superuser) <= stream._outbox.acknowledged_lsn
+        await until(lambda: stream._outbox.unacknowledged.records == 0)
+    await other.close()
+
+
+async def test_a_server_that_shuts_down_does_not_wait_for_the_stream(kafka: KafkaServer, tmp_path: Path) -> None:
+    with server(tmp_path / "server") as made:
+        async with fresh_database(made) as database, scene_of(kafka, await provisioned_on(database)) as scene:
+            session = await connected(database)
+            async with scene.connected() as connection:
+                stream = await scene.open(connection)
+                ids = await insert(session, 10)
+                await session.close()
+                process = made.process
+                assert process is not None
+                process.send(signal.SIGINT)
+                failure = await lost(stream)
+                await until(lambda: not process.alive)
+                await stream.close(planned=False)
+            assert failure.code == ReplicationCode.CONNECTION_DOWN
+            made.start()
+            async with scene.streaming() as stream:
+                await scene.topic.has(ids)
+            assert stream.started.gap is None
+
+
+async def test_a_server_that_says_nothing_more_is_noticed(scene: Scene) -> None:
+    async with scene.streaming(watchdog_interval_ms=100, watchdog_timeout_ms=300, planned=False) as stream:
+        with frozen(backend(stream)):
+            failure = await lost(stream)
+    assert failure.code == ReplicationCode.WATCHDOG_TIMEOUT
+
+
+async def test_a_silent_stream_that_lives_is_left_alone(scene: Scene, superuser: Any) -> None:
+    async with scene.streaming(watchdog_interval_ms=20, watchdog_timeout_ms=10_000) as stream:
+        await superuser.execute("select pg_sleep(1)")
+        assert not stream._lost.done()
+        await scene.topic.has(await insert(superuser))
+
+
+@pytest.fixture(scope="module")
+def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A server that takes WAL away from a slot that lags by 64 MB."""
+    settings = {"max_slot_wal_keep_size": "64MB", "max_wal_size": "64MB", "min_wal_size": "32MB"}
+    with server(tmp_path_factory.mktemp("forgetful"), settings) as made:
+        yield made
+
+
+async def test_a_slot_that_falls_behind_ends_the_stream(kafka: KafkaServer, forgetful: PostgresServer) -> None:
+    async with (
+        fresh_database(forgetful) as database,
+        scene_of(kafka, await provisioned_on(database), broadcasts_in_flight_max=10) as scene,
+    ):
+        session = await connected(database)
+        await scene.broadcast_once(session)
+        async with scene.streaming(watchdog_interval_ms=100, planned=False) as stream:
+            with frozen(kafka.pid):
+                await insert(session, 100)
+                for _ in range(40):
+                    await session.execute("select pg_logical_emit_message(false, 'test', repeat('x', 1048576))")
+                failure = await lost(stream)
+        assert failure.code == ReplicationCode.SLOT_LAG_TOO_HIGH
+        await session.close()
+
+
+async def test_a_slot_that_is_gone_ends_the_stream(scene: Scene) -> None:
+    async with scene.streaming() as stream:
+        watchdog = Watchdog(stream._order, StreamLimits(watchdog_interval_ms=1), "another_slot", stream._pump)
+        async with asyncio.timeout(DEADLINE_S):
+            failure = await watchdog.run()
+    assert failure.code == ReplicationCode.SLOT_NOT_ALIVE
+
+
+async def test_a_watchdog_that_cannot_look_goes_on(scene: Scene, superuser: Any) -> None:
+    async with scene.connected() as connection:
+        stream = await scene.open(connection, watchdog_interval_ms=20)
+        async with connection.session() as taken:
+            await taken.execute("select pg_sleep(0.5)")
+        assert not stream._lost.done()
+        await scene.topic.has(await insert(superuser))
+        await stream.close(planned=False)
+
+
+async def test_a_stop_without_kafka_keeps_the_older_point_and_is_bounded(
+    kafka: KafkaServer, scene: Scene, superuser: Any
+) -> None:
+    async with scene.connected() as connection:
+        stream = await scene.open(connection, planned_stop_ms=200)
+        await scene.topic.has(await insert(superuser))
+        point = stream.resume_point
+        with frozen(kafka.pid):
+            ids = await insert(superuser, 5)
+            async with asyncio.timeout(DEADLINE_S):
+                await stream.close(planned=True)
+            assert stream.resume_point == point
+    assert await slots(superuser) == 0
+    async with scene.streaming() as stream:
+        await scene.topic.has(ids)
+    assert stream.started.resumed_from == point
+
+
+async def test_an_opening_while_kafka_stands_still_is_given_up(
+    kafka: KafkaServer, scene: Scene, superuser: Any
+) -> None:
+    async with scene.streaming():
+        await scene.topic.has(await insert(superuser))
+    ids = await insert(superuser, 5)
+    async with scene.connected() as connection:
+        with frozen(kafka.pid):
+            with pytest.raises(ReplicationFailure, match="Kafka") as caught:
+                await scene.open(connection, stall_ms=300)
+        assert caught.value.code == ReplicationCode.START_FAILED
+        assert await slots(superuser) == 0
+    async with scene.streaming():
+        await scene.topic.has(ids)
+
+
+async def test_an_older_owner_is_pushed_aside_and_nothing_is_lost(scene: Scene, superuser: Any) -> None:
+    async with scene.connected(CLAIM) as older:
+        stream = await scene.open(older, CLAIM)
+        before = await insert(superuser, 5)
+        async with scene.streaming(claim=CLAIM + 1) as successor:
+            failure = await lost(stream)
+            after = await insert(superuser, 5)
+            await scene.topic.has([*before, *after])
+        await stream.close(planned=True)
+    assert failure.code == ReplicationCode.CONNECTION_DOWN
+    assert successor.started.gap is None
