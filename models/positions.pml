@@ -9,7 +9,7 @@
  *
  * Broken rules, one macro each:
  *   NO_FENCE           there are no fences, and every point counts
- *   LATE_FENCE         the points are read before the fence stands
+ *   LATE_FENCE         streaming begins before the fence stands
  *   POINT_BEFORE_ACK   a point vouches for a row that is still on its way
  *   ONE_FENCE_KEY      fences have one key, so that compaction removes the older of two
  *   EAGER_REMOVAL      older fences are removed while points that they made void are still there
@@ -35,11 +35,15 @@
 /* The removal of a fence: a record with its key and without a value. */
 #define REMOVAL 3
 
-/* The positions: `row` of a point is the last row that it vouches for. A record that compaction removed is NOTHING. */
+/*
+ * The positions: `row` of a point is the last row that it vouches for. A record that compaction removed is NOTHING;
+ * `superseded` says that it may be.
+ */
 typedef Position {
-	byte kind;
-	byte claim;
-	byte row
+	unsigned kind : 2;
+	unsigned claim : 3;
+	unsigned row : 2;
+	unsigned superseded : 1
 }
 Position positions[TOPIC_LENGTH];
 byte positions_end;
@@ -50,13 +54,31 @@ byte taken;
 #define bit_of(row) (1 << (row))
 #define all_through(row) ((1 << (row)) - 1)
 
+/* Scratch of one step. */
 byte at;
 byte highest;
 byte start;
 byte voids;
 
+#ifdef ONE_FENCE_KEY
+#define is_same_fence(older, with_claim) (true)
+#else
+#define is_same_fence(older, with_claim) (positions[older].claim == with_claim)
+#endif
+#define has_key_of(older, what, with_claim)                                \
+	((positions[older].kind == POINT && what == POINT) ||                  \
+	 (positions[older].kind == FENCE && what != POINT && is_same_fence(older, with_claim)))
+
 inline append(what, with_claim, last_row) {
 	assert(positions_end < TOPIC_LENGTH);
+	at = 0;
+	do
+	:: at < positions_end ->
+		positions[at].superseded = (positions[at].superseded || has_key_of(at, what, with_claim) -> 1 : 0);
+		at++
+	:: else -> break
+	od;
+	at = 0;
 	positions[positions_end].kind = what;
 	positions[positions_end].claim = with_claim;
 	positions[positions_end].row = last_row;
@@ -124,16 +146,14 @@ end:
 	:: d_step {
 		status == FENCING ->
 		read_points(positions_end - 1);
-		delivered = start;
-		status = FENCED;
-		clear_reading();
-		tell("worker %d: reads that row %d was the last\n", claim, delivered)
+		begin_after(start);
+		clear_reading()
 	}
 	:: d_step {
-		status == FENCED ->
+		status == STREAMING && fence_at == 0 ->
 		append(FENCE, claim, 0);
-		tell("worker %d: appends its fence\n", claim);
-		begin_after(delivered)
+		fence_at = positions_end;
+		tell("worker %d: appends its fence\n", claim)
 	}
 #else
 	:: d_step {
@@ -203,40 +223,36 @@ end:
 	od
 }
 
-/* The broker may remove a record that has a later one with its key; a removal itself has done its work by then. */
-#ifdef ONE_FENCE_KEY
-#define same_fence_key(older, newer) (true)
-#else
-#define same_fence_key(older, newer) (positions[older].claim == positions[newer].claim)
-#endif
-#define same_key(older, newer)                                                                     \
-	((positions[older].kind == POINT && positions[newer].kind == POINT) ||                         \
-	 (positions[older].kind == FENCE && (positions[newer].kind == FENCE || positions[newer].kind == REMOVAL) && \
-	  same_fence_key(older, newer)))
-
-inline compact(older, newer) {
-	tell("broker: compaction removes %d's record at %d\n", positions[older].claim, older);
-	positions[older].kind = NOTHING;
-	positions[older].claim = 0;
-	positions[older].row = 0
+inline compact(offset) {
+	tell("broker: compaction removes worker %d's record at %d\n", positions[offset].claim, offset);
+	positions[offset].kind = NOTHING;
+	positions[offset].claim = 0;
+	positions[offset].row = 0;
+	positions[offset].superseded = 0
 }
 
+#define may_compact(offset) \
+	:: d_step { offset < TOPIC_LENGTH && positions[offset].superseded -> compact(offset) }
+
+/* Whatever has a later record with its key may be removed, at any time. */
 proctype Compaction() {
-	byte older;
-	byte newer;
 end:
 	do
-	:: atomic {
-		positions_end > 1 ->
-		select(older : 0 .. positions_end - 2);
-		select(newer : older + 1 .. positions_end - 1);
-		if
-		:: d_step { same_key(older, newer) -> compact(older, newer) }
-		:: else
-		fi;
-		older = 0;
-		newer = 0
-	}
+	may_compact(0)
+	may_compact(1)
+	may_compact(2)
+	may_compact(3)
+	may_compact(4)
+	may_compact(5)
+	may_compact(6)
+	may_compact(7)
+	may_compact(8)
+	may_compact(9)
+	may_compact(10)
+	may_compact(11)
+	may_compact(12)
+	may_compact(13)
+	may_compact(14)
 	od
 }
 

@@ -95,6 +95,10 @@ class Engine:
         """Leave the group: runs that are being handled are finished and committed first."""
         await self._app.stop()
 
+    def lose(self, partition: int, error: OwnershipLost) -> None:
+        """A partition turned out to be another worker's; if the group does not assign anew, the worker ends."""
+        self._lose(TP(self._shape.region_commands, partition), error)
+
     def target(self, partition: int) -> int | None:
         """Offset of the last record that recovery has to read of an events partition; None while that is unknown."""
         recovery: Any = self._app.tables.recovery  # type: ignore[attr-defined]  # the interface's class does not name it

@@ -94,7 +94,7 @@ class Registry:
     async def _assign(self, assigned: set[int], generation: int) -> None:
         missed = self._generation is not None and generation != self._generation + 1
         self._generation = generation
-        kept = {number for number, owned in self.owned.items() if number in assigned and not owned.lost.is_set()}
+        kept = await self._kept(assigned)
         await asyncio.gather(*(self._drop(number) for number in list(self.owned) if missed or number not in kept))
         for number in list(self._states):
             if number not in self.owned:
@@ -102,6 +102,19 @@ class Registry:
         fresh = sorted(assigned - self.owned.keys())
         offsets = await asyncio.gather(*(self._claim(number, generation, 0) for number in fresh))
         self._claims = dict(zip(fresh, offsets, strict=True))
+
+    async def _kept(self, assigned: set[int]) -> set[int]:
+        """The partitions among ``assigned`` that are still ours.
+
+        Generations restart with a group that is made anew, so the number alone does not tell whether somebody claimed
+        meanwhile; the log does.
+        """
+        candidates = [owned for number, owned in self.owned.items() if number in assigned and not owned.lost.is_set()]
+        verdicts = await asyncio.gather(*(owned.verify() for owned in candidates), return_exceptions=True)
+        for verdict in verdicts:
+            if isinstance(verdict, BaseException) and not isinstance(verdict, OwnershipLost):
+                raise verdict
+        return {owned.state.partition for owned in candidates if not owned.lost.is_set()}
 
     async def recovered(self, prove: Prove) -> None:
         """Recovery has read the log to its end: own what this worker's claims count for.

@@ -12,7 +12,7 @@ from streams.replication.outbox import Outbox
 from streams.replication.preparation import borrowed
 from streams.replication.sending import Sender
 from streams.replication.session import System
-from streams.tenantdb.horizon import horizon
+from streams.tenantdb.horizon import flush, horizon
 from streams.wire.position import ResumePoint
 
 log = structlog.get_logger(__name__)
@@ -60,8 +60,11 @@ class Proving:
                 log.warning("replication.point_not_written", tenant=self._order.tenant, error=str(error))
             due_at = loop.time() + self._limits.position_idle_interval_ms / 1000
 
-    async def refresh(self) -> None:
+    async def refresh(self, *, at_once: bool = False) -> None:
         """Take a point, wait until the stream has proved it, and write it.
+
+        Args:
+            at_once: have the server write its WAL now; it would by itself within seconds.
 
         Raises:
             ReplicationFailure: the server could not be asked.
@@ -72,6 +75,8 @@ class Proving:
         rows = self._sender.rows
         async with borrowed(self._order) as session:
             moment = await horizon(session, self._order.database)
+            if at_once:
+                await flush(session, self._order.database)
         await self._outbox.reached(moment.lsn)
         order, system = self._order, self._system
         await self.write(

@@ -136,7 +136,7 @@ class Stream:
     async def _write_last_point(self) -> None:
         try:
             async with asyncio.timeout(self._limits.planned_stop_ms / 1000):
-                await self._proving.refresh()
+                await self._proving.refresh(at_once=True)
         except (TimeoutError, RuntimeFailure) as error:
             reason = str(error) or f"it was not proved within {self._limits.planned_stop_ms} ms"
             log.warning("replication.last_point_not_written", tenant=self._order.tenant, error=reason)

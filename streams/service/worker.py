@@ -19,7 +19,7 @@ from streams.effects.housekeeping import Housekeeping
 from streams.effects.means import Means
 from streams.effects.runner import EffectRunner
 from streams.engine.app import Engine
-from streams.errors import EngineStopped
+from streams.errors import EngineStopped, OwnershipLost
 from streams.kafka.clients import admin, consumer_configuration, prefix_producer
 from streams.log.ends import Ends
 from streams.log.producer import LogProducer
@@ -246,7 +246,11 @@ class Worker:
             value_bytes_max=settings.value_bytes_max,
             waiters_per_tenant_max=settings.waiters_per_tenant_max,
             failed=self._failures.tell,
+            lost=self._lose,
         )
+
+    def _lose(self, partition: int, error: OwnershipLost) -> None:
+        self._engine.lose(partition, error)
 
     def _create_map(self) -> Map:
         settings = self._settings

@@ -21,6 +21,11 @@ select pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text::bigi
 """
 
 
+# What is written without a commit, hints for instance, lies in memory until the WAL writer comes by, which on a quiet
+# server takes seconds. A commit that is waited for brings all that is before it to the disk, and so to the stream.
+FLUSH = "select pg_catalog.pg_logical_emit_message(true, 'realtime_connect', 'flush')"
+
+
 @dataclass(frozen=True, slots=True)
 class Horizon:
     """What a server said at a moment.
@@ -45,6 +50,18 @@ async def horizon(session: Any, database: Database) -> Horizon:
     with translated(database, "Asking how far the server is"):
         found = await session.fetchrow(HORIZON)
     return Horizon(found["xmin"], before_header(found["lsn"], found["page"]), found["at"])
+
+
+async def flush(session: Any, database: Database) -> None:
+    """Have the server write to its disk all the WAL there is, so that it can be streamed.
+
+    Raises:
+        TenantDatabaseFailure: a statement failed.
+    """
+    with translated(database, "Flushing the WAL"):
+        async with session.transaction():
+            await session.execute("set local synchronous_commit = local")
+            await session.fetchval(FLUSH)
 
 
 def before_header(lsn: int, page: int) -> int:

@@ -38,7 +38,8 @@ select namespace.nspname || '.' || child.relname as name,
  order by name
 """
 
-_DAY = re.compile(r"realtime\.messages_(\d{4})_(\d{2})_(\d{2})", re.ASCII)
+_NAME = re.compile(r"realtime\.messages_(\d{4})_(\d{2})_(\d{2})", re.ASCII)
+_UPPER = re.compile(r"FOR VALUES FROM \('.*'\) TO \('(.*)'\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +128,13 @@ async def _children(session: Any, database: Database) -> tuple[list[dt.date], tu
 
 
 def _day_of(name: str, bound: str) -> dt.date | None:
-    """Return the day whose partition this is by its name and by what it holds, None where it is no day's."""
-    match = _DAY.fullmatch(name)
-    if match is None:
+    """Return the day after which this partition has nothing, by its name and its bound; None where they say none."""
+    named, upper = _NAME.fullmatch(name), _UPPER.fullmatch(bound)
+    if named is None or upper is None:
         return None
     try:
-        day = dt.date(*map(int, match.groups()))
+        day = dt.date(*map(int, named.groups()))
+        end = dt.datetime.fromisoformat(upper.group(1))
     except ValueError:
         return None
-    following = day + dt.timedelta(days=1)
-    return day if bound == f"FOR VALUES FROM ('{day} 00:00:00') TO ('{following} 00:00:00')" else None
+    return day if end <= dt.datetime.combine(day + dt.timedelta(days=1), dt.time()) else None

@@ -43,7 +43,7 @@ class SessionLimits:
             `migration_statement_ms`, which ends the wait too.
         partition_lock_ms: waiting for the locks that making one partition takes; nobody who writes waits for them.
         drop_lock_ms: waiting for everybody who uses messages to be done, to drop one partition; whoever comes meanwhile
-            waits as long, writers too.
+            waits as long, writers too. More than the second after which the server ends an autovacuum in the way.
         takeover_ms: ending an older owner's sessions and getting its lock.
         close_ms: closing gracefully, before sessions are cut.
     """
@@ -53,7 +53,7 @@ class SessionLimits:
     migration_statement_ms: int = 50_000
     migration_lock_ms: int = 30_000
     partition_lock_ms: int = 5_000
-    drop_lock_ms: int = 1_000
+    drop_lock_ms: int = 1_500
     takeover_ms: int = 10_000
     close_ms: int = 5_000
 

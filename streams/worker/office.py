@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from statemachine.commands import Connect, Report, Shutdown
 from statemachine.state import StopReason, TenantState
 from statemachine.terms import Terms
+from streams.errors import OwnershipLost
 from streams.log.producer import LogProducer
 from streams.worker.dead_letters import DeadLetters
 from streams.worker.replies import Replies
@@ -82,6 +83,7 @@ class Office(NamedTuple):
         value_bytes_max: size at which a command's value is refused.
         waiters_per_tenant_max: callers kept per tenant.
         failed: told of a failure that the worker cannot survive.
+        lost: told of a partition that turned out to be another worker's.
     """
 
     producer: LogProducer
@@ -98,3 +100,4 @@ class Office(NamedTuple):
     value_bytes_max: int
     waiters_per_tenant_max: int
     failed: Callable[[Exception], None]
+    lost: Callable[[int, OwnershipLost], None]

@@ -84,6 +84,7 @@ class PartitionOwner:
         self._timers = Timers(office.now, self._deadline_reached)
         self.attendance = Attendance(self, office)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._released = False
 
     @property
     def number(self) -> int:
@@ -111,6 +112,7 @@ class PartitionOwner:
 
     async def release(self) -> None:
         """Let go: decide and answer nothing any more. What is held for the tenants is closed by the effects."""
+        self._released = True
         self._waiters.clear()
         self._timers.clear()
         await self.partition.release()
@@ -293,7 +295,8 @@ class PartitionOwner:
     async def _guard(self, work: Awaitable[None]) -> None:
         try:
             await work
-        except OwnershipLost:
-            return
+        except OwnershipLost as error:
+            if not self._released:
+                self._office.lost(self.number, error)
         except Exception as error:  # noqa: BLE001  a step that was decided and not acted on must not go unnoticed
             self._office.failed(error)

@@ -130,7 +130,8 @@ def test_reloading_and_retrying_are_answered(shell: Shell) -> None:
 
 
 def test_health_is_an_answer_of_the_owner(shell: Shell) -> None:
-    assert shell.read("health", "t1")[0]["tenant"] == "t1"
+    found = shell.read("health", "t1")[0]
+    assert (found["healthy"], found["db_connected"], found["region"]) == (True, True, "local")
 
 
 def test_a_timeline_tells_what_happened_in_order(shell: Shell) -> None:

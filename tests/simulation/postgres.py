@@ -336,7 +336,8 @@ class Pool:
 
     async def lend(self, timeout: float | None) -> Session:
         """A session that nobody else has."""
-        await asyncio.wait_for(self._places.acquire(), timeout)
+        async with asyncio.timeout(timeout):
+            await self._places.acquire()
         try:
             idle = [session for session in self._sessions if not session.is_closed()]
             if not idle:

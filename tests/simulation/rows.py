@@ -20,7 +20,7 @@ from statemachine.state import ReplicationMode
 from streams.errors import RuntimeFailure
 from streams.replication.failure import ReplicationCode, ReplicationFailure
 from streams.replication.order import Started, StreamLimits, StreamOrder
-from streams.tenantdb.failure import TenantDatabaseFailure
+from streams.tenantdb.failure import DRIVER_ERRORS, TenantDatabaseFailure
 from streams.tenantdb.naming import replication_session_name, slot_name
 from streams.wire.lsn import lsn_text
 from streams.wire.position import ResumePoint
@@ -125,14 +125,14 @@ class SimulatedStream:
                 server_settings={"application_name": replication_session_name(order.claim)},
                 timeout=1.5,
             )
-        except (OSError, TenantDatabaseFailure, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (TenantDatabaseFailure, *DRIVER_ERRORS) as error:
             raise ReplicationFailure(ReplicationCode.CONNECTION_TIMEOUT, str(error)) from error
         stream = cls(order, session)
         try:
             await stream._begin()
         except BaseException as error:
             session.terminate()
-            if isinstance(error, RuntimeFailure):
+            if isinstance(error, (RuntimeFailure, *DRIVER_ERRORS)):
                 raise ReplicationFailure(ReplicationCode.START_FAILED, str(error)) from error
             raise
         return stream
@@ -191,7 +191,7 @@ class SimulatedStream:
                 await self._deliver()
                 if self._durable and self._process.world.scheduler.random.random() < POINT_SHARE:
                     await self._write_point()
-        except RuntimeFailure as error:
+        except (RuntimeFailure, *DRIVER_ERRORS) as error:
             self._break(str(error))
 
     async def _deliver(self) -> int:

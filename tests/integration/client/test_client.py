@@ -47,7 +47,8 @@ async def test_a_tenant_is_connected_and_says_so(settings: Settings, tenant: str
         connected = await client.connect(tenant)
         assert (connected.tenant, connected.lifecycle, connected.database) == (tenant, "ready", "up")
         assert await client.status(tenant) == connected
-        assert await client.check_health(tenant) == connected
+        found = await client.check_health(tenant)
+        assert (found.healthy, found.db_connected, found.replication_connected) == (True, True, False)
 
 
 @pytest.mark.usefixtures("worker")

@@ -58,9 +58,11 @@ async def fresh_database(server: PostgresServer) -> AsyncIterator[Database]:
     name = f"tenant_{uuid.uuid4().hex}"
     administrator = await server.superuser_connection()
     await administrator.execute(f"create database {name}")
+    await administrator.close()
     try:
         yield entry(server, name)
     finally:
+        administrator = await server.superuser_connection()
 
         async def unused() -> bool:
             await administrator.execute(

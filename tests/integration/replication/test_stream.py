@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from statemachine.state import ReplicationMode
 from streams.catalog.entry import Database, Limits
 from streams.devstack.kafka.server import KafkaServer
 from streams.tenantdb.naming import PUBLICATION, replication_session_name, slot_name
-from tests.integration.replication.place import connected
+from tests.integration.replication.place import connected, fresh_database, provisioned_on, server
 from tests.integration.replication.scene import CLAIM, LIMITS, TENANT, Scene, insert, scene_of, slots
 from tests.support.waiting import until
 
@@ -232,6 +233,19 @@ async def test_resume_points_follow_what_is_delivered(scene: Scene, superuser: A
     point = scene.positions.point(TENANT)
     assert point is not None
     assert (point.claim, point.tenant) == (CLAIM, TENANT)
+
+
+async def test_a_planned_stop_of_a_quiet_stream_writes_a_last_point(kafka: KafkaServer, tmp_path: Path) -> None:
+    # The server writes nothing to its disk by itself: what has no commit stays in memory.
+    settings = {"wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}
+    with server(tmp_path / "server", settings) as made:
+        async with fresh_database(made) as database, scene_of(kafka, await provisioned_on(database)) as scene:
+            session = await connected(database)
+            async with scene.streaming() as stream:
+                first = stream.resume_point
+                await session.execute("select pg_logical_emit_message(false, 'without a commit', 'x')")
+            assert stream.resume_point != first
+            await session.close()
 
 
 async def test_a_stream_can_be_closed_twice_and_at_once(scene: Scene, superuser: Any) -> None:

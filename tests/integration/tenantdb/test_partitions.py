@@ -11,6 +11,7 @@ from streams.tenantdb.partitions import Partitions, days_around, make_partitions
 from streams.tenantdb.provision import provision
 from streams.tenantdb.session import SessionLimits, short_session
 from tests.integration.tenantdb import upstream
+from tests.integration.tenantdb.conftest import changed
 
 pytestmark = pytest.mark.postgres
 
@@ -19,7 +20,7 @@ FEBRUARY = dt.date(2028, 2, 28)
 
 async def made(database: Database, limits: SessionLimits, today: dt.date) -> Partitions:
     async with short_session(database, application_name=MIGRATIONS, limits=limits) as session:
-        return await make_partitions(session, database, today)
+        return await make_partitions(session, database, today, limits)
 
 
 async def bounds(superuser: Any, day: dt.date) -> str | None:
@@ -71,6 +72,45 @@ async def test_a_table_of_the_name_that_is_no_partition_is_a_failed_day(
     partitions = await made(provisioned, limits, FEBRUARY)
     assert [day for day, _message in partitions.failed] == [FEBRUARY]
     assert "no partition of realtime.messages" in partitions.failed[0][1]
+
+
+async def test_days_that_have_to_wait_too_long_for_a_lock_are_failed_and_made_the_next_time(
+    provisioned: Database, superuser: Any
+) -> None:
+    limits = SessionLimits(partition_lock_ms=50)
+    there = dt.timedelta(days=2)
+    await made(provisioned, limits, FEBRUARY - there)
+    async with superuser.transaction():
+        await superuser.execute("lock table realtime.messages in share update exclusive mode")
+        partitions = await made(provisioned, limits, FEBRUARY)
+    missing = days_around(FEBRUARY)[-there.days :]
+    assert partitions.made == days_around(FEBRUARY)[: -there.days]
+    assert [day for day, _message in partitions.failed] == list(missing)
+    assert all("55P03" in message for _day, message in partitions.failed)
+    assert await made(provisioned, limits, FEBRUARY) == Partitions(made=days_around(FEBRUARY), failed=())
+
+
+async def test_days_that_the_role_may_not_make_are_failed_with_the_servers_words(
+    provisioned: Database, superuser: Any, limits: SessionLimits
+) -> None:
+    role = f"stranger_{provisioned.name}"
+    await superuser.execute(f"create role {role} login password 'a stranger'")
+    await superuser.execute(f"grant usage, create on schema realtime to {role}")
+    partitions = await made(changed(provisioned, user=role, password="a stranger"), limits, FEBRUARY)
+    await superuser.execute(f"drop owned by {role}")
+    await superuser.execute(f"drop role {role}")
+    assert partitions.made == ()
+    assert [day for day, _message in partitions.failed] == list(days_around(FEBRUARY))
+    assert all("42501" in message for _day, message in partitions.failed)
+
+
+async def test_a_session_that_ends_fails_the_days_that_are_left(
+    provisioned: Database, superuser: Any, limits: SessionLimits
+) -> None:
+    async with short_session(provisioned, application_name=MIGRATIONS, limits=limits) as session:
+        await superuser.execute(f"select pg_terminate_backend({session.get_server_pid()})")
+        partitions = await make_partitions(session, provisioned, FEBRUARY, limits)
+    assert [day for day, _message in partitions.failed] == list(days_around(FEBRUARY))
 
 
 async def test_making_partitions_does_not_wait_for_writers(

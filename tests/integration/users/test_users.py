@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from streams.client import BlockingConnectClient, ConnectClient
 from streams.errors import InputInvalid, KafkaUnreachable, OwnershipLost
 from streams.kafka.partitioner import partition_of
 from streams.settings import Settings
+from streams.users import Users
 from streams.users.counts import KEPT_MS
 from streams.users.following import TAKEOVER_MS_MAX
 from tests.integration.users.conftest import Topic, Watcher, watching
@@ -177,11 +179,14 @@ async def test_a_partition_that_comes_back_is_read_anew(
     assert users.tally.unreadable == 0
 
 
-async def test_who_waits_for_a_partition_that_is_dropped_learns_so(watcher: Watcher, partition: int) -> None:
+@pytest.mark.parametrize("change", [Users.drop, Users.take])
+async def test_who_waits_for_a_partition_that_is_dropped_or_taken_anew_learns_so(
+    watcher: Watcher, partition: int, change: Callable[[Users, int], None]
+) -> None:
     watcher.users.take(partition)
     waiting = asyncio.create_task(watcher.users.caught_up(partition))
     await asyncio.sleep(0)
-    watcher.users.drop(partition)
+    change(watcher.users, partition)
     with pytest.raises(OwnershipLost, match="not followed any more"):
         await waiting
 
