@@ -9,15 +9,17 @@ from typing import Any, Final
 from streams.catalog.entry import Database
 from streams.tenantdb.failure import translated
 
-PAGE_HEADERS: Final = frozenset({24, 40})
-"""Bytes that a page of the WAL begins with: most pages, and the first of a segment."""
+PAGE_HEADER_BYTES: Final = 24
+SEGMENT_HEADER_BYTES: Final = 40
+"""What a page of the WAL begins with, and what the first page of a segment does."""
 
 # The snapshot is taken before the LSN is read: whatever had ended for the one has its commit before the other.
 HORIZON = """
 select pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text::bigint as xmin,
        (pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_catalog.pg_lsn)::bigint as lsn,
        pg_catalog.clock_timestamp() as at,
-       pg_catalog.current_setting('wal_block_size')::integer as page
+       pg_catalog.current_setting('wal_block_size')::integer as page,
+       pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_segment_size')) as segment
 """
 
 
@@ -49,7 +51,7 @@ async def horizon(session: Any, database: Database) -> Horizon:
     """
     with translated(database, "Asking how far the server is"):
         found = await session.fetchrow(HORIZON)
-    return Horizon(found["xmin"], before_header(found["lsn"], found["page"]), found["at"])
+    return Horizon(found["xmin"], before_header(found["lsn"], found["page"], found["segment"]), found["at"])
 
 
 async def flush(session: Any, database: Database) -> None:
@@ -64,9 +66,15 @@ async def flush(session: Any, database: Database) -> None:
             await session.fetchval(FLUSH)
 
 
-def before_header(lsn: int, page: int) -> int:
+def before_header(lsn: int, page: int, segment: int) -> int:
     """Return the same place as who reads the WAL names it.
 
-    Who writes stands behind the header of a page that is empty otherwise; who reads stops before it.
+    Where a page has no more than its header yet, who writes stands behind that, and who reads stops before it.
+
+    Args:
+        lsn: where who writes stands.
+        page: bytes of a page.
+        segment: bytes of a segment.
     """
-    return lsn - lsn % page if lsn % page in PAGE_HEADERS else lsn
+    header = SEGMENT_HEADER_BYTES if lsn % segment < page else PAGE_HEADER_BYTES
+    return lsn - header if lsn % page == header else lsn

@@ -90,7 +90,8 @@ class Server:
         self.scheduler.after(self.way_s(), self._arrive, database, application_name, link, answered)
         timed = self.slow >= SLOW_MIN or link.database is Passage.CUT
         try:
-            return await (asyncio.wait_for(answered, timeout_s) if timed else answered)
+            async with asyncio.timeout(timeout_s if timed else None):
+                return await answered
         except BaseException:
             # Given up in the moment in which it came about: the driver closes what nobody gets.
             if answered.done() and not answered.cancelled() and answered.exception() is None:
@@ -209,7 +210,8 @@ class Session:
         try:
             # A timer for each statement would be most of what there is to do.
             timed = self.server.slow >= SLOW_MIN or self.link.database is Passage.CUT
-            return await (asyncio.wait_for(answered, timeout_s) if timed else answered)
+            async with asyncio.timeout(timeout_s if timed else None):
+                return await answered
         finally:
             self._waiting.remove(answered)
 

@@ -56,6 +56,29 @@ def bench(
         json_file.write_text(json.dumps({name: asdict(held) for name, held in found.items()}, indent=1))
 
 
+@app.command
+def herd(*, tenants: int = 1000, used: int = 20, connections: int = 100, at_once: int = 16) -> None:
+    """Want all tenants at once, on a server that has no room for most of them, after their worker was killed.
+
+    Args:
+        tenants: tenants that are wanted.
+        used: the last of them, which somebody uses.
+        connections: the server's ``max_connections``.
+        at_once: tenants that a worker works on at once.
+    """
+    console = Console()
+    with ground(console.print) as (kafka, directory):
+        server = databases.server(directory / "postgres", tenants, connections_max=connections)
+        server.start()
+        try:
+            names = databases.names(tenants)
+            asyncio.run(databases.create(server, names, lambda _: None))
+            course = Course(kafka, server, directory, at_once)
+            console.print(asyncio.run(course.herd(names, names[-used:])))
+        finally:
+            server.stop()
+
+
 def _measure(
     console: Console, course: Course, server: PostgresServer, numbers: tuple[int, int, int]
 ) -> dict[str, Held]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from statemachine.events import Event
+from statemachine.events import Claimed, Event
 from streams.catalog.crypto import new_key
 from streams.catalog.store import Catalog
 from streams.catalog.validation import validate
@@ -26,7 +27,9 @@ from streams.kafka.clients import producer
 from streams.settings import Settings
 from streams.settings.theme import PREFIX
 from streams.topics import Topics
+from tests.bench.connect.databases import session
 from tests.bench.connect.footprint import Footprint, footprint
+from tests.bench.connect.herd import Herd, Pressure, judged, report_users, settled, watch_server
 from tests.bench.ground import environment, topics
 
 PARTITIONS: Final = 8
@@ -137,9 +140,30 @@ class Course:
                     progress(number)
             return Held(len(databases), sum(each), each, before, footprint(pid))
 
+    async def herd(self, databases: Sequence[str], used: Sequence[str]) -> Herd:
+        """A worker connects whom it can and is killed; another one is asked for everybody at once."""
+        pressure = Pressure()
+        async with session(self._postgres, "postgres") as connection:
+            with self._region(databases, "off") as (settings, variables):
+                with _worker(variables, settings):
+                    await settled(settings, lambda: _ask(settings, databases))
+                await report_users(settings, used)
+                with _worker({**variables, f"{PREFIX}WORKER_NAME": "second"}, settings, claims=2 * PARTITIONS):
+                    watching = asyncio.create_task(watch_server(connection, pressure))
+                    seconds, order = await settled(settings, lambda: _ask(settings, databases))
+                    watching.cancel()
+                    return judged(settings, used, order, seconds, pressure)
+
     @contextmanager
     def _working(self, databases: Sequence[str], mode: str) -> Iterator[tuple[Settings, int]]:
         """A worker that owns every partition of a region of its own, and its process id."""
+        with self._region(databases, mode) as (settings, variables), _worker(variables, settings, stopped=True) as pid:
+            _leave_alone()
+            yield settings, pid
+
+    @contextmanager
+    def _region(self, databases: Sequence[str], mode: str) -> Iterator[tuple[Settings, dict[str, str]]]:
+        """Topics and a catalog of their own."""
         prefix = f"bench-{secrets.token_hex(4)}"
         variables = {
             **environment(self._kafka, prefix, PARTITIONS, "bench"),
@@ -151,30 +175,32 @@ class Course:
         settings = Settings.load(variables)
         with topics(settings):
             Catalog(settings).put_all([validate(_entry(self._postgres, name, mode)) for name in databases])
-            with _worker(variables, settings) as pid:
-                _leave_alone()
-                yield settings, pid
+            yield settings, variables
 
 
 @contextmanager
-def _worker(variables: Mapping[str, str], settings: Settings) -> Iterator[int]:
+def _worker(
+    variables: Mapping[str, str], settings: Settings, *, claims: int = PARTITIONS, stopped: bool = False
+) -> Iterator[int]:
+    """A worker's process id; it is killed in the end, or asked to stop."""
     command = [*installed_command(), "worker", "--log-level", "warning"]
     process = subprocess.Popen(command, env={**os.environ, **variables}, stderr=subprocess.DEVNULL)  # noqa: S603  this installation's own
     try:
-        _await_claims(settings)
+        _await_claims(settings, claims)
         yield process.pid
     finally:
-        process.terminate()
+        (process.terminate if stopped else process.kill)()
         process.wait(DEADLINE_S)
 
 
-def _await_claims(settings: Settings) -> None:
+def _await_claims(settings: Settings, number: int) -> None:
+    """Wait until so many claims were ever made."""
     follower = History(settings).follow((), "start")
-    claimed: set[int] = set()
+    claims = 0
     begun = time.monotonic()
-    while len(claimed) < settings.partitions:
+    while claims < number:
         assert time.monotonic() - begun < DEADLINE_S, "the worker took no partitions"
-        claimed |= {entry.partition for entry in follower.poll()}
+        claims += sum(isinstance(entry.event, Claimed) for entry in follower.poll())
     follower.close()
 
 

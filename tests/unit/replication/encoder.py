@@ -41,7 +41,7 @@ MESSAGES: Final = Relation(
 """A partition of the messages, as its migrations make it."""
 
 AN_ID: Final = "7f3c0a52-93a1-4a0e-8a39-0d3e7c1b2f10"
-A_ROW: Final = (
+A_ROW: Final[tuple[Any, ...]] = (
     "room:1",
     "broadcast",
     b'{"a": 1}',
@@ -52,6 +52,9 @@ A_ROW: Final = (
     AN_ID,
     None,
 )
+
+A_ROW_OF_BYTES: Final = (*A_ROW[:2], None, *A_ROW[3:8], b"\x00\xff")
+"""One whose last value is as long as it says."""
 
 
 def string(text: str) -> bytes:
@@ -201,6 +204,6 @@ payloads = st.one_of(
     begins.map(begin),
     commits.map(commit),
     relations().map(relation),
-    st.booleans().map(lambda binary: insert(MESSAGES, A_ROW, binary=binary)),
+    st.builds(insert, st.just(MESSAGES), st.sampled_from([A_ROW, A_ROW_OF_BYTES]), binary=st.booleans()),
     skipped,
 )

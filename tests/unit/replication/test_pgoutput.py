@@ -155,6 +155,22 @@ def test_a_row_of_another_number_of_columns_than_announced_is_unreadable() -> No
     assert "3 columns" in unreadable(encoder.insert(fewer, A_ROW[:3]))
 
 
+@pytest.mark.parametrize(
+    ("payload", "place", "wrong"),
+    [
+        (encoder.insert(MESSAGES, A_ROW), 5, b"K"),
+        (encoder.insert(MESSAGES, A_ROW), 8, b"x"),
+        (encoder.relation(MESSAGES), len(b"R1234realtime0messages_2030_01_010"), b"x"),
+        (encoder.update(MESSAGES, A_ROW), 5, b"x"),
+        (encoder.update(MESSAGES, A_ROW), 8, b"x"),
+        (encoder.delete(MESSAGES, A_ROW), 5, b"N"),
+    ],
+)
+def test_a_wrong_letter_inside_a_message_makes_it_unreadable(payload: bytes, place: int, wrong: bytes) -> None:
+    knowing(MESSAGES).decode(payload)
+    unreadable(payload[:place] + wrong + payload[place + 1 :])
+
+
 def test_a_message_that_is_unreadable_changes_nothing() -> None:
     decoder = knowing(MESSAGES)
     unreadable(encoder.relation(MESSAGES._replace(columns=()))[:-1], decoder)

@@ -105,7 +105,9 @@ def test_a_broadcast_with_a_bad_member_is_unreadable(changed: dict[str, Any]) ->
         decode_broadcast(json.dumps(record).encode(), PLACE)
 
 
-@pytest.mark.parametrize("value", [None, b"", b"{}", b"[]", b"\xff", b'{"tenant":"\xff"}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "value", [None, b"", b"{}", b"[]", b"\xff", b'{"tenant":"\xff"}', b'{"payload":' + b"[" * 100_000]
+)
 def test_what_is_no_broadcast_is_unreadable(value: bytes | None) -> None:
     with pytest.raises(RecordUnreadable, match=PLACE):
         decode_broadcast(value, PLACE)

@@ -1,0 +1,64 @@
+"""Two regions for all tests of a tenant's life: one with the times that operators know, one in which they are short."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
+
+import pytest
+
+from streams.devstack.kafka.server import KafkaServer
+from streams.devstack.postgres import PostgresServer
+from tests.integration.life.region import Region, served
+from tests.integration.life.stage import Stage, stage
+
+SHORT: Final = {
+    "database_recovery_window_ms": 4_000,
+    "idle_window_ms": 1_000,
+    "idle_grace_ms": 1_500,
+    "users_check_interval_ms": 200,
+    "reconnect_interval_ms": 300,
+    "housekeeping_interval_ms": 700,
+    "housekeeping_jitter_max_ms": 1,
+    "partitions_retry_ms": 300,
+    "database_backoff_min_ms": 100,
+    "database_backoff_max_ms": 300,
+}
+
+
+@pytest.fixture(scope="session")
+def calm_region(kafka: KafkaServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
+    """Times as they are unless set; a lost database is tried at once and then not for a while."""
+    backoff = {"database_backoff_min_ms": 60_000, "database_backoff_max_ms": 60_000}
+    with served(kafka, "calm", tmp_path_factory.mktemp("calm"), **backoff) as region:
+        yield region
+
+
+@pytest.fixture(scope="session")
+def hasty_region(kafka: KafkaServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
+    """Every window is over within seconds."""
+    with served(kafka, "hasty", tmp_path_factory.mktemp("hasty"), **SHORT) as region:
+        yield region
+
+
+@pytest.fixture(scope="session")
+def small_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A second server, with little room; tests may stop it, and start it again before they end."""
+    server = PostgresServer(
+        tmp_path_factory.mktemp("small"), fsync=False, settings={"max_connections": "40", "max_wal_senders": "2"}
+    )
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+async def calm(calm_region: Region, postgres: PostgresServer) -> AsyncIterator[Stage]:
+    async with stage(calm_region.settings, postgres) as made:
+        yield made
+
+
+@pytest.fixture
+async def hasty(hasty_region: Region, postgres: PostgresServer) -> AsyncIterator[Stage]:
+    async with stage(hasty_region.settings, postgres) as made:
+        yield made
