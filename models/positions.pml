@@ -51,6 +51,8 @@ byte positions_end;
 /* What readers of the broadcasts make of them: the highest claim that they saw, and the rows that they took. */
 byte seen;
 byte taken;
+/* The newest claim that has fenced or begun; only the promise looks at it. What a deposed owner begins with is no loss. */
+byte newest;
 #define bit_of(row) (1 << (row))
 #define all_through(row) ((1 << (row)) - 1)
 
@@ -119,7 +121,8 @@ inline clear_reading() {
 
 inline begin_after(row) {
 	tell("worker %d: streams from row %d on\n", claim, row + 1);
-	promise(nothing_lost, (taken & all_through(row)) == all_through(row));
+	newest = (claim > newest -> claim : newest);
+	promise(nothing_lost, claim < newest || (taken & all_through(row)) == all_through(row));
 	delivered = row;
 	sent = row;
 	status = STREAMING
@@ -160,6 +163,7 @@ end:
 		status == FENCING ->
 		append(FENCE, claim, 0);
 		fence_at = positions_end - 1;
+		newest = (claim > newest -> claim : newest);
 		status = FENCED;
 		tell("worker %d: appends its fence\n", claim)
 	}
@@ -180,16 +184,22 @@ end:
 		fi;
 		clear_reading()
 	}
-	/* Fences that stood before its own; it read no others. */
+	/* Fences that stood before its own, one after another; it may be frozen in between. */
 	:: d_step {
-		may_remove && removed < fence_at ->
+		may_remove ->
+		do
+		:: removed < fence_at && positions[removed].kind != FENCE -> removed++
+		:: else -> break
+		od;
 		if
-		:: positions[removed].kind == FENCE ->
+		:: removed < fence_at ->
 			append(REMOVAL, positions[removed].claim, 0);
-			tell("worker %d: removes the fence of worker %d\n", claim, positions[removed].claim)
-		:: else
-		fi;
-		removed++
+			tell("worker %d: removes the fence of worker %d\n", claim, positions[removed].claim);
+			removed++
+		:: else ->
+			may_remove = false;
+			removed = 0
+		fi
 	}
 #endif
 	:: d_step {

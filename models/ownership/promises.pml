@@ -45,7 +45,7 @@
 #define RAISED_TERM 9           /* a claim with a raised term counts */
 #define TAKEN_OVER 10           /* an owner ends the session of an older claim */
 #define ZOMBIE_SESSION 11       /* a deposed owner opens a session */
-#define ALL_DONE_BY_THE_THIRD 12  /* the third owner finishes what the first two began */
+#define DONE_BY_THE_THIRD 12    /* in the end the third owner has done everything */
 
 #ifndef SITUATION
 #define SITUATION 0

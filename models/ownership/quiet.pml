@@ -9,5 +9,5 @@ end:
 	timeout;
 	promise(nobody_is_stuck,
 		generation == 0 || assignee >= WORKERS || worker[assignee].status == DEAD || everything_done(assignee));
-	reached(ALL_DONE_BY_THE_THIRD, generation > 2 && assignee == 2 && worker[2].status == OWNER && truth.sequence > 1)
+	reached(DONE_BY_THE_THIRD, generation > 2 && assignee == 2 && everything_done(2))
 }

@@ -19,22 +19,33 @@ class Places:
 
     def __init__(self, number: int) -> None:
         self._free = number
-        self._waiting: list[tuple[bool, int, asyncio.Future[None]]] = []
         self._order = count()
+        self._waiting: list[tuple[bool, int, asyncio.Future[None]]] = []
+        self._turns: dict[str, asyncio.Future[None]] = {}
 
-    async def take(self, *, first: bool) -> None:
+    async def take(self, who: str, *, first: bool) -> None:
         """Take a place, before everybody who does not go ``first``."""
         if self._free > 0:
             self._free -= 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (not first, next(self._order), turn))
+        self._turns[who] = turn
+        self._queue(turn, first=first)
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.leave()
             raise
+        finally:
+            if self._turns.get(who) is turn:
+                del self._turns[who]
+
+    def promote(self, who: str) -> None:
+        """Whoever waits under this name goes first from now on."""
+        turn = self._turns.get(who)
+        if turn is not None:
+            self._queue(turn, first=True)
 
     def leave(self) -> None:
         """Give a place to whoever is next."""
@@ -44,6 +55,9 @@ class Places:
                 turn.set_result(None)
                 return
         self._free += 1
+
+    def _queue(self, turn: asyncio.Future[None], *, first: bool) -> None:
+        heapq.heappush(self._waiting, (not first, next(self._order), turn))
 
 
 class Bounds:
@@ -60,18 +74,24 @@ class Bounds:
         self._worker = Places(per_worker_max)
         self._servers: defaultdict[str, Places] = defaultdict(lambda: Places(per_server_max))
 
+    def promote(self, tenant: str) -> None:
+        """Somebody uses the tenant: what waits for it goes first."""
+        for places in (*self._servers.values(), self._worker):
+            places.promote(tenant)
+
     @asynccontextmanager
-    async def place(self, server: str, *, first: bool = False) -> AsyncIterator[None]:
+    async def place(self, server: str, tenant: str, *, first: bool = False) -> AsyncIterator[None]:
         """Hold a place while working against ``server``, named by host and port.
 
         Args:
             server: where.
+            tenant: whose work it is.
             first: go before everybody who does not: a tenant that somebody uses.
         """
         places = self._servers[server]
-        await places.take(first=first)
+        await places.take(tenant, first=first)
         try:
-            await self._worker.take(first=first)
+            await self._worker.take(tenant, first=first)
             try:
                 yield
             finally:

@@ -108,7 +108,7 @@ class Housekeeping:
 
     async def _housekeep(self, tenant: str) -> Kept:
         database = (await entry_of(self._means, tenant)).database
-        async with self._means.bounds.place(server_of(database)):
+        async with self._means.bounds.place(server_of(database), tenant):
             return await housekeep(database, self._means.now(), self._means.limits, self._schedule.retention)
 
     @staticmethod

@@ -85,7 +85,7 @@ class EffectRunner:
     async def _migrate(self, owner: Owner, tenant: str) -> None:
         try:
             database = (await entry_of(self._means, tenant)).database
-            async with self._means.bounds.place(server_of(database)):
+            async with self._means.bounds.place(server_of(database), tenant):
                 found = (await check(database, self._means.limits)).migrations_on_database
                 done = await provision(database, self._means.now().date(), self._means.limits)
         except (Unwanted, KafkaUnreachable, TenantDatabaseFailure) as error:

@@ -148,7 +148,7 @@ class StreamWork:
             now=means.now,
             observer=means.observer(self._tenant),
         )
-        async with means.bounds.place(server_of(entry.database), first=means.used(self._tenant)):
+        async with means.bounds.place(server_of(entry.database), self._tenant, first=means.used(self._tenant)):
             return await Stream.open(order, means.streams)
 
     @asynccontextmanager

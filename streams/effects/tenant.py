@@ -203,7 +203,7 @@ class TenantWork:
         return self._wanted
 
     def _place(self, database: Database) -> AbstractAsyncContextManager[None]:
-        return self._means.bounds.place(server_of(database), first=self._means.used(self._tenant))
+        return self._means.bounds.place(server_of(database), self._tenant, first=self._means.used(self._tenant))
 
     async def _close_all(self) -> None:
         """The stream first: its last point to resume from needs a pooled session."""

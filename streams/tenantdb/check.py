@@ -58,6 +58,7 @@ async def check(database: Database, limits: SessionLimits) -> Checked:
     async with short_session(database, application_name=PROBE, limits=limits) as session:
         with translated(database, "Looking for free connections"):
             found = await session.fetchrow(CONNECTIONS, OWN_SESSIONS)
+        with translated(database, "Counting the migrations that ran"):
             migrations = await _migrations(session)
     seen = room(connections_max=found["connections_max"], used=found["used"], pool_size=database.pool_size)
     if not seen.enough:

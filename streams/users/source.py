@@ -49,6 +49,8 @@ class UsersSource:
     def __init__(self, configuration: dict[str, Any], topic: str) -> None:
         properties = {"enable.partition.eof": True, "queued.max.messages.kbytes": QUEUE_KILOBYTES_MAX}
         self._consumer = Consumer({**configuration, **properties}, logger=_LOGGER)
+        # A broker answers one request of a connection after the other: a question would wait for every fetch that waits.
+        self._asker = Consumer(configuration, logger=_LOGGER)
         self._topic = topic
         self._ask_again_at: dict[int, float] = {}
         self.read_now: dict[int, Following] = {}
@@ -56,6 +58,7 @@ class UsersSource:
     def close(self) -> None:
         """Stop reading."""
         self._consumer.close()
+        self._asker.close()
 
     def turn_to(self, followed: Mapping[int, Following]) -> None:
         """Read these partitions and no others. One that cannot be read yet is tried again with a later call.
@@ -102,9 +105,9 @@ class UsersSource:
     def _stretch(self, following: Following) -> tuple[int, int]:
         """The first record of the last hour, and the end. The end comes first: what is appended later is behind it."""
         place = TopicPartition(self._topic, following.partition)
-        _, end = self._consumer.get_watermark_offsets(place, timeout=REQUEST_TIMEOUT_S)
+        _, end = self._asker.get_watermark_offsets(place, timeout=REQUEST_TIMEOUT_S)
         place.offset = max(0, following.taken_ms - KEPT_MS)
-        (found,) = self._consumer.offsets_for_times([place], timeout=REQUEST_TIMEOUT_S)
+        (found,) = self._asker.offsets_for_times([place], timeout=REQUEST_TIMEOUT_S)
         if found.error is not None:
             raise KafkaException(found.error)
         return end if found.offset == OFFSET_END else found.offset, end

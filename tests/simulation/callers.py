@@ -1,4 +1,4 @@
-"""Clients: they ask, wait, ask again under the same id, now and then twice at once, and remember what they were told."""
+"""Clients: they ask, wait, ask again under the same id, now and then twice at once, and are told."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ from tests.simulation.process import START
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
-
-THINK_S: Final = 0.3
-"""How long a client thinks between two commands, at most."""
 
 PATIENCE_S: Final = 0.8
 """How long it waits before it asks again, at most; at least a quarter of that."""
@@ -82,7 +79,7 @@ class Caller:
 
     def think(self) -> None:
         """Ask something a little later, unless told to be idle."""
-        self._world.scheduler.after(THINK_S * self._world.scheduler.random.random(), self._act)
+        self._world.scheduler.after(self._world.shape.think_s * self._world.scheduler.random.random(), self._act)
 
     def ask(self, tenant: str, command: Command, then: Callable[[Reply], None] | None = None) -> None:
         """Ask, and go on asking until it is answered or given up."""

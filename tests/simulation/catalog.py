@@ -42,9 +42,7 @@ class Catalog:
             {"host": host, "name": tenant, "user": "tenant", "password": "secret", "tls": Tls.DISABLE}
         )
         self._records[tenant] = encode(
-            CatalogEntry(
-                tenant=tenant, region=PLATFORM_REGION, database=database, replication=Replication(mode=mode)
-            ),
+            CatalogEntry(tenant=tenant, region=PLATFORM_REGION, database=database, replication=Replication(mode=mode)),
             self._cipher,
         )
         self._write(tenant)

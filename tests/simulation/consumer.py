@@ -159,7 +159,8 @@ class SimulatedConsumer(RunConsumer):
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         self.passes("commit")
         generation = self.app.consumer_generation_id
-        done: bool = await self._link.ask(lambda: self._coordinator.commit(self._member, generation, dict(offsets)))
+        places: dict[Place, int] = dict(offsets.items())
+        done: bool = await self._link.ask(lambda: self._coordinator.commit(self._member, generation, places))
         return done
 
     async def _seek(self, partition: TP, offset: int) -> None:
@@ -175,7 +176,9 @@ class SimulatedConsumer(RunConsumer):
         if not self.flow_active:
             await self.can_resume_flow.wait()
         wanted = {
-            tp: self._positions[tp] for tp in sorted(self._readable(self._get_active_partitions())) if tp in self._positions
+            tp: self._positions[tp]
+            for tp in sorted(self._readable(self._get_active_partitions()))
+            if tp in self._positions
         }
         if not wanted:
             await asyncio.sleep(CLOSED_WAIT_S)
@@ -184,7 +187,8 @@ class SimulatedConsumer(RunConsumer):
 
     async def _fetch(self, wanted: dict[TP, int]) -> dict[TP, list[Stored]]:
         answered: asyncio.Future[dict[Place, list[Stored]]] = asyncio.get_running_loop().create_future()
-        self._send(Fetch(wanted, lambda found: self._scheduler.soon(self._hear, answered, found)))
+        places: dict[Place, int] = dict(wanted.items())
+        self._send(Fetch(places, lambda found: self._scheduler.soon(self._hear, answered, found)))
         fetched: dict[TP, list[Stored]] = {}
         found = await answered
         await self._assigned_again.wait()

@@ -127,7 +127,7 @@ async def _housekeep(database: Database, now: datetime, limits: SessionLimits, _
     async with short_session(database, application_name=JANITOR, limits=limits) as session:
         with translated(database, "Looking after messages"):
             await session.ask(lambda: None)
-    return Kept(Partitions((now.date(),), ()), Dropped((), ()))
+    return Kept(Partitions((now.date(),), ()), Dropped((), (), ()))
 
 
 def _users_source(_configuration: Any, topic: str) -> SimulatedUsersSource:

@@ -60,9 +60,8 @@ class Fault(NamedTuple):
         return f"fault {self.number}: {self.kind}{where}, size {self.size:.2f}"
 
 
-def draw(seed: int | str, steps: int, partitions: int) -> list[Fault]:
+def draw(seed: int, steps: int) -> list[Fault]:
     """The faults of a run: which kinds prevail differs from seed to seed."""
-    del partitions
     chance = random.Random(f"faults {seed}")
     weights = [chance.random() ** 3 for _ in KINDS]
     targeted = chance.random()

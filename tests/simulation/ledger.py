@@ -137,7 +137,9 @@ class Ledgers:
             self._violated(f"{place} counts and cannot follow: {error}")
             return
         if (verdict is Verdict.APPLIED) is not counts:
-            self._violated(f"{place} is {verdict.value} for readers and {'counts' if counts else 'is void'} by the rules")
+            self._violated(
+                f"{place} is {verdict.value} for readers and {'counts' if counts else 'is void'} by the rules"
+            )
         if isinstance(record, Event) and verdict is Verdict.APPLIED:
             state = self.judge.partitions[stored.partition].tenant(record.tenant)
             ledger.states.setdefault(record.tenant, [TenantState(record.tenant)]).append(state)

@@ -33,11 +33,11 @@ CLEANING_STEPS_MAX: Final = 50
 """How often a coroutine of a process that has ended may wait for something while it cleans up."""
 
 
-class Ended(BaseException):  # noqa: N818  no failure, and nothing that anybody may catch
+class Ended(BaseException):
     """Raised in every coroutine that is left when its process ends."""
 
 
-class Waiting(Exception):  # noqa: N818  it is no failure: a simulated thread has to wait
+class Waiting(Exception):
     """Raised by what runs in a simulated thread: it would block now and is to be tried again."""
 
 
@@ -158,9 +158,9 @@ class ProcessLoop(asyncio.BaseEventLoop):
         self._scheduler.at(when, self._due, handle)
         return handle
 
-    def create_task(
+    def create_task(  # type: ignore[override]  # coroutines are the only kind there is
         self, coro: Coroutine[Any, Any, Any], *, name: str | None = None, context: Context | None = None
-    ) -> SimulatedTask:  # type: ignore[override]  # the coroutine's kind matters to nobody here
+    ) -> SimulatedTask:
         """A task with a hash of its own."""
         self._made += 1
         task = SimulatedTask.__new__(SimulatedTask)
@@ -178,7 +178,7 @@ class ProcessLoop(asyncio.BaseEventLoop):
         self._scheduler.after(THREAD_WAY_S * self._scheduler.random.random(), self._attempt, done, func, args)
         return done
 
-    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> list[Any]:  # type: ignore[override]  # the sockets' types do not matter
+    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> list[Any]:
         """Every name is its own address."""
         return [(None, None, 0, "", (host, port))]
 
@@ -234,8 +234,9 @@ def _words(handle: asyncio.Handle) -> str:
     callback: Any = handle._callback  # type: ignore[attr-defined]  # asyncio's own
     task = getattr(callback, "__self__", None)
     if not isinstance(task, asyncio.Task):
-        return str(getattr(callback, "__qualname__", None) or getattr(callback, "func", callback))
-    names = []
+        named: Any = getattr(callback, "func", callback)
+        return str(getattr(named, "__qualname__", type(named).__qualname__))
+    names: list[str] = []
     inner: Any = task.get_coro()
     while inner is not None and len(names) < 8:
         names.append(getattr(inner, "__qualname__", type(inner).__name__))

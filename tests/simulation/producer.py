@@ -75,9 +75,7 @@ class SimulatedProducer:
         process: whose it is; it is told what the producer does, for faults that wait for just that.
     """
 
-    def __init__(
-        self, scheduler: Scheduler, broker: Broker, link: Link, partitions: int, process: Process
-    ) -> None:
+    def __init__(self, scheduler: Scheduler, broker: Broker, link: Link, partitions: int, process: Process) -> None:
         self._scheduler = scheduler
         self._broker = broker
         self._link = link
@@ -194,22 +192,24 @@ class SimulatedProducer:
             self._scheduler.after(RETRY_S, self._transmit, lane)
 
     def _report(self, lane: _Lane) -> None:
-        if self._purged or self._link.dead or not lane.landed:
+        if self._is_over() or not lane.landed:
             return
         if not self._link.hears:
             self._scheduler.after(RETRY_S, self._report, lane)
             return
         last, batch = lane.landed.popleft()
         self._process.passes(f"hear {lane.place[0]}")
-        if self._link.dead:
+        if self._is_over():
             return
         first = last - len(batch) + 1
         for index, written in enumerate(batch):
             if written.on_delivery is not None:
                 written.on_delivery(None, Delivered(first + index))
 
+    def _is_over(self) -> bool:
+        """Nobody is there any more to hear of what was delivered."""
+        return self._purged or self._link.dead
+
 
 def _bytes(key: str | bytes | None) -> bytes | None:
     return key.encode() if isinstance(key, str) else key
-
-

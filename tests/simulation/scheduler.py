@@ -38,7 +38,7 @@ class Scheduler:
         lines: the schedule in words, where it is wanted, else None.
     """
 
-    def __init__(self, seed: int | str, impatience: float) -> None:
+    def __init__(self, seed: int, impatience: float) -> None:
         self.now = 0.0
         self.steps = 0
         self.random = random.Random(f"schedule {seed}")

@@ -1,4 +1,4 @@
-"""What must hold of sessions in tenants' databases: none without its event, and none of an older claim beside a newer."""
+"""What must hold of sessions in tenants' databases: none without its event, none of an older claim beside a newer's."""
 
 from __future__ import annotations
 
@@ -48,10 +48,15 @@ class Sessions:
             since = states[ledger.sequence_at(tenant, claim) :]
             if not any(state.lifecycle in WORKED_ON for state in since):
                 self._violated(f"{who} connects to {tenant} under claim {claim}, and no event says so")
-        elif name == PROBE and not any(state.lifecycle is Lifecycle.CHECKING for state in states):
-            # A health check of a tenant that is not connected looks at its database too, and migrates it.
-            if not any(asked.request.tenant == tenant and isinstance(asked.request.command, CheckHealth) for asked in self._world.asked.values()):
-                self._violated(f"{who} checks {tenant}, and no event says so")
+        elif name == PROBE and not self._may_be_checked(tenant):
+            self._violated(f"{who} checks {tenant}, and no event says so")
+
+    def _may_be_checked(self, tenant: str) -> bool:
+        """An event called for it, or a health check of a tenant that rests: that looks whether it is migrated."""
+        if any(state.lifecycle is Lifecycle.CHECKING for state in self._world.ledger_of(tenant).states.get(tenant, ())):
+            return True
+        requests = (asked.request for asked in self._world.asked.values())
+        return any(request.tenant == tenant and isinstance(request.command, CheckHealth) for request in requests)
 
     def look(self) -> None:
         """Look at all sessions that live now."""

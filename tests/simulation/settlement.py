@@ -51,6 +51,9 @@ class Settlement:
         self._world = world
         self._ready: set[str] = set()
 
+    def __str__(self) -> str:
+        return "settlement"
+
     def run(self) -> None:
         """Let things happen until all has settled; the world's violation is set if it does not."""
         world = self._world

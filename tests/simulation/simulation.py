@@ -12,7 +12,7 @@ from tests.simulation.edges import edges
 from tests.simulation.faults import draw
 from tests.simulation.settlement import Settlement
 from tests.simulation.variants import variant
-from tests.simulation.world import PARTITIONS, Violation, World
+from tests.simulation.world import Violation, World
 
 
 class Result(NamedTuple):
@@ -56,7 +56,7 @@ def simulate(
         broken: a variant of the protocol, by its name in `tests.simulation.variants`; None for the real one.
         schedule: whether to write down what happened.
     """
-    drawn = [fault for fault in draw(seed, steps, PARTITIONS) if fault.number not in without]
+    drawn = [fault for fault in draw(seed, steps) if fault.number not in without]
     with edges(), variant(broken), _undisturbed():
         started = time.perf_counter()
         world = World(seed, drawn)
@@ -86,10 +86,11 @@ def simulate(
 
 
 def _counts(world: World) -> dict[str, int]:
+    ledgers = world.ledgers.partitions.values()
     return {
-        "events": sum(len(offsets) for ledger in world.ledgers.partitions.values() for offsets in ledger.offsets.values()),
+        "events": sum(len(offsets) for ledger in ledgers for offsets in ledger.offsets.values()),
         "void": world.ledgers.void,
-        "claims": sum(len(ledger.claims) for ledger in world.ledgers.partitions.values()),
+        "claims": sum(len(ledger.claims) for ledger in ledgers),
         "commands": len(world.asked),
         "replies": world.answers.checked,
         "sessions": world.sessions.opened,

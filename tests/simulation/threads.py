@@ -18,7 +18,7 @@ TURN_S: Final = 0.15
 """From one turn of a thread to the next, on average."""
 
 
-class TurnOver(BaseException):  # noqa: N818  no failure, and nothing that a thread may catch
+class TurnOver(BaseException):
     """The thread would wait now."""
 
 
@@ -112,5 +112,3 @@ class Flag:
         """A thread waits: this turn or the next."""
         here().turn.wait()
         return self._set
-
-

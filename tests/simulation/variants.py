@@ -7,23 +7,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from unittest import mock
 
 from statemachine.events import CommandPlace, Event
 from statemachine.partition import Claim, PartitionState, Verdict
 from statemachine.reactions import Reaction, reaction
 from statemachine.state import TenantState
-from streams.engine.app import Engine
 from streams.log.reader import Record
 from streams.registry.partition import Flight, OwnedPartition
 from streams.registry.registry import Registry
 from streams.worker.owner import PartitionOwner, _Work
-from streams.worker.owners import Owners
-from streams.worker.run import Run
 
 Replacement = tuple[type, str, Callable[..., Any]]
 """Class, name of its method, and what takes its place."""
+
+
+class Variant(NamedTuple):
+    """A broken protocol.
+
+    Attributes:
+        replacements: what is replaced.
+        symptoms: how it may show; a run that fails otherwise does not count as having caught it.
+    """
+
+    replacements: tuple[Replacement, ...]
+    symptoms: tuple[str, ...]
+
+
+_SEND: Final = OwnedPartition.send
+_APPENDED: Final = PartitionOwner._appended
 
 
 def _apply_any(state: PartitionState, event: Event) -> Verdict:
@@ -31,7 +44,7 @@ def _apply_any(state: PartitionState, event: Event) -> Verdict:
     return Verdict.APPLIED
 
 
-def _judge_nothing(partition: OwnedPartition, records: list[Record]) -> list[int]:
+def _judge_nothing(_partition: OwnedPartition, records: list[Record]) -> list[int]:
     return [record.offset for record in records]
 
 
@@ -43,20 +56,17 @@ async def _land_blindly(partition: OwnedPartition, flight: Flight) -> None:
         flight.landed.set_result(range(last - flight.count + 1, last + 1))
 
 
-async def _settle_at_once(owner: PartitionOwner, work: _Work, flight: Flight | None) -> None:
-    known = owner.partition._known
-    owner._act(work, range(known + 1, known + 1 + work.appended), known + work.appended)
-    if flight is not None:
-        await flight.landed
-    work.receipts.seal()
-    await work.receipts.delivered
+def _send_and_believe(partition: OwnedPartition) -> Flight:
+    """The flight has landed where it would land if nobody else wrote, before anybody says so."""
+    first = partition._known + 1
+    sent = _SEND(partition)
+    believed = Flight(sent.count, sent.acknowledged)
+    believed.landed.set_result(range(first, first + sent.count))
+    return believed
 
 
 async def _verify_nothing(partition: OwnedPartition) -> int:
     return partition._known
-
-
-_APPENDED: Final = PartitionOwner._appended
 
 
 def _appended_and_acted_on(owner: PartitionOwner, state: TenantState, work: _Work) -> int:
@@ -64,29 +74,25 @@ def _appended_and_acted_on(owner: PartitionOwner, state: TenantState, work: _Wor
     return _APPENDED(owner, state, work)
 
 
-def _any_claim(claim: Claim, other: Claim) -> bool:
-    del claim, other
+def _any_claim(_claim: Claim, _other: Claim) -> bool:
     return True
 
 
-async def _own_at_once(registry: Registry, state: PartitionState, offset: int, prove: Any) -> Claim:
-    del prove
+async def _own_at_once(registry: Registry, state: PartitionState, offset: int, _prove: Any) -> Claim:
     state.claim = Claim(offset, registry._worker, registry._generation or 0, 0)
     state.folded = offset
     return state.claim
 
 
-def _fold_nothing(registry: Registry, partition: int, records: list[Record]) -> None:
-    del registry, partition, records
+def _fold_nothing(_registry: Registry, _partition: int, _records: list[Record]) -> None:
+    return
 
 
-def _never_decided(state: PartitionState, offset: int, origin: CommandPlace | None) -> bool:
-    del state, offset, origin
+def _never_decided(_state: PartitionState, _offset: int, _origin: CommandPlace | None) -> bool:
     return False
 
 
-def _decided_by_offset(state: PartitionState, offset: int, origin: CommandPlace | None) -> bool:
-    del origin
+def _decided_by_offset(state: PartitionState, offset: int, _origin: CommandPlace | None) -> bool:
     return offset <= state.command_offset
 
 
@@ -96,36 +102,32 @@ def _start_without_timers(owner: PartitionOwner) -> None:
             owner._office.effects.want(owner, state)
 
 
-def _continues_anyhow(engine: Engine, run: Run, tp: Any) -> bool:
-    del engine, run, tp
-    return True
+_LOG_DIFFERS: Final = ("for readers and", "counts and cannot follow", "where", "ended with log_corrupt")
+_STALE: Final = ("does not count at its position", "was deposed at step", "it knows", "it shows", "it names the event")
 
-
-def _decide_or_drop(owners: Owners, run: Run) -> Any:
-    owner = owners._owners.get(run.partition)
-    return _done() if owner is None or owner.partition.lost.is_set() else owner.take(run)
-
-
-async def _done() -> None:
-    return
-
-
-VARIANTS: Final[dict[str, tuple[Replacement, ...]]] = {
-    "fence switched off": (
-        (PartitionState, "_event", _apply_any),
-        (OwnedPartition, "_judge", _judge_nothing),
+VARIANTS: Final[dict[str, Variant]] = {
+    "fence switched off": Variant(
+        ((PartitionState, "_event", _apply_any), (OwnedPartition, "_judge", _judge_nothing)),
+        (*_LOG_DIFFERS, *_STALE),
     ),
-    "reply before the acknowledgement": ((PartitionOwner, "_settle", _settle_at_once),),
-    "effect before the acknowledgement": ((PartitionOwner, "_appended", _appended_and_acted_on),),
-    "no generation in the claim": ((Claim, "supersedes", _any_claim),),
-    "deciding before recovery": ((Registry, "_settle_claim", _own_at_once), (Registry, "fold", _fold_nothing)),
-    "forgetting command offsets": ((PartitionState, "is_decided", _never_decided),),
-    "forgetting where commands come from": ((PartitionState, "is_decided", _decided_by_offset),),
-    "timers from memory only": ((PartitionOwner, "start", _start_without_timers),),
-    "no gap is read back": ((OwnedPartition, "_land", _land_blindly),),
-    "no read index": ((OwnedPartition, "verify", _verify_nothing),),
-    "runs out of turn": ((Engine, "_continues", _continues_anyhow),),
-    "commands of others are dropped": ((Owners, "decide", _decide_or_drop),),
+    "reply before the acknowledgement": Variant(((OwnedPartition, "send", _send_and_believe),), _STALE),
+    "effect before the acknowledgement": Variant(
+        ((PartitionOwner, "_appended", _appended_and_acted_on),), ("no event says so",)
+    ),
+    "no generation in the claim": Variant(((Claim, "supersedes", _any_claim),), _LOG_DIFFERS),
+    "deciding before recovery": Variant(
+        ((Registry, "_settle_claim", _own_at_once), (Registry, "fold", _fold_nothing)),
+        ("a state that is not the log's", "which does not count"),
+    ),
+    "forgetting command offsets": Variant(
+        ((PartitionState, "is_decided", _never_decided),), ("was decided before", "follows the one at")
+    ),
+    "forgetting where commands come from": Variant(
+        ((PartitionState, "is_decided", _decided_by_offset),), ("was decided before",)
+    ),
+    "timers from memory only": Variant(((PartitionOwner, "start", _start_without_timers),), ("is due at",)),
+    "no gap is read back": Variant(((OwnedPartition, "_land", _land_blindly),), _STALE),
+    "no read index": Variant(((OwnedPartition, "verify", _verify_nothing),), _STALE),
 }
 """What is taken out, by its name."""
 
@@ -134,6 +136,11 @@ VARIANTS: Final[dict[str, tuple[Replacement, ...]]] = {
 def variant(name: str | None) -> Iterator[None]:
     """Run with a part taken out; None for the real protocol."""
     with ExitStack() as stack:
-        for owner, method, replacement in VARIANTS[name] if name else ():
+        for owner, method, replacement in VARIANTS[name].replacements if name else ():
             stack.enter_context(mock.patch.object(owner, method, replacement))
         yield
+
+
+def shows(name: str, violation: str | None) -> bool:
+    """Whether what was found is how the variant shows."""
+    return violation is not None and any(symptom in violation for symptom in VARIANTS[name].symptoms)

@@ -6,7 +6,7 @@ import gc
 import random
 import warnings
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from streams.catalog.crypto import Cipher, new_key
 from streams.catalog.entry import ReplicationMode
@@ -30,17 +30,11 @@ from tests.simulation.sessions import Sessions
 
 WORKERS: Final = ("w1", "w2", "w3")
 NEWCOMER: Final = "w4"
-TENANTS: Final = 6
 PARTITIONS: Final = 3
-CLIENTS: Final = 4
 SERVERS: Final = 2
 GATEWAYS: Final = 2
 MODES: Final = (ReplicationMode.DURABLE, ReplicationMode.DURABLE, ReplicationMode.OFF, ReplicationMode.TEMPORARY)
 CONNECTIONS_MAX: Final = 60
-RUN_RECORDS_MAX: Final = 8
-IMPATIENCE_MAX: Final = 0.3
-"""Largest share of steps in which the world moves on although workers have something to do."""
-
 REST_S_MAX: Final = 1.5
 """How long a worker that ended stays away, at most, in seconds."""
 
@@ -51,7 +45,37 @@ LOOK_INTERVAL_STEPS: Final = 200
 """Steps between two looks at what is not looked at when it changes."""
 
 
-class Violation(Exception):  # noqa: N818  a finding, and the end of a run
+class Shape(NamedTuple):
+    """What differs from world to world, beside the faults.
+
+    Attributes:
+        tenants: how many there are; with one, everything happens to it.
+        clients: how many ask.
+        think_s: how long a client thinks between two commands, at most.
+        records_max: most records of a partition that one fetch returns.
+        impatience: share of steps in which the world moves on although workers have something to do.
+    """
+
+    tenants: int
+    clients: int
+    think_s: float
+    records_max: int
+    impatience: float
+
+
+def shape_of(seed: int) -> Shape:
+    """The shape of a seed's world."""
+    chance = random.Random(f"shape {seed}")
+    return Shape(
+        tenants=chance.choice((1, 2, 4, 6)),
+        clients=chance.randint(2, 6),
+        think_s=chance.choice((0.05, 0.2, 0.5)),
+        records_max=chance.choice((2, 8, 50)),
+        impatience=0.3 * chance.random() ** 2,
+    )
+
+
+class Violation(Exception):
     """Something that must never be."""
 
 
@@ -104,7 +128,7 @@ class World:
         violation: what was found to be wrong first, None while nothing is.
     """
 
-    def __init__(self, seed: int | str, drawn: Sequence[Fault]) -> None:
+    def __init__(self, seed: int, drawn: Sequence[Fault]) -> None:
         key = new_key()
         self._settings = {name: settings_of(name, key) for name in (*WORKERS, NEWCOMER)}
         settings = self._settings[WORKERS[0]]
@@ -113,21 +137,20 @@ class World:
         self.recovery_window_s = settings.database_recovery_window_ms / 1000
         self.partitions = PARTITIONS
         self.violation: Violation | None = None
-        self.scheduler = Scheduler(seed, _impatience(seed))
-        self.broker = Broker(self.scheduler, RUN_RECORDS_MAX)
-        self.coordinator = Coordinator(
-            self.scheduler, PARTITIONS, self.session_timeout_s, 2 * self.session_timeout_s
-        )
+        self.shape = shape_of(seed)
+        self.scheduler = Scheduler(seed, self.shape.impatience)
+        self.broker = Broker(self.scheduler, self.shape.records_max)
+        self.coordinator = Coordinator(self.scheduler, PARTITIONS, self.session_timeout_s, 2 * self.session_timeout_s)
         self.servers = {
             name: Server(self.scheduler, name, CONNECTIONS_MAX) for name in (f"db{i}" for i in range(SERVERS))
         }
-        self.tenants = tuple(f"t{i}" for i in range(TENANTS))
+        self.tenants = tuple(f"t{i}" for i in range(self.shape.tenants))
         self.catalog = Catalog(self.broker, self.topics.tenants, Cipher(settings.encryption_keys), self.place_of)
         self.asked: dict[str, Asked] = {}
         self.ledgers = Ledgers(self.scheduler, self.topics.events, self.violated)
         self.answers = Answers(self, self.asked, self.violated)
         self.sessions = Sessions(self, self.violated)
-        self.callers = [Caller(self, number) for number in range(CLIENTS)]
+        self.callers = [Caller(self, number) for number in range(self.shape.clients)]
         self.gateways = [Gateway(self, number) for number in range(GATEWAYS)]
         self.rows = Rows(self)
         self.faults = Faults(self, drawn)
@@ -239,7 +262,8 @@ class World:
         if owned.state.folded < claim.offset:
             self.violated(f"{process} read partition {number} to {owned.state.folded} and claimed it at {claim.offset}")
         if owned.state.tenants != ledger.tenants_at(owned.state.folded):
-            self.violated(f"{process} owns partition {number} with a state that is not the log's at {owned.state.folded}")
+            place = f"partition {number}, offset {owned.state.folded}"
+            self.violated(f"{process} owns {place}, with a state that is not the log's there")
 
     def unsuspend(self, tenant: str) -> None:
         """The catalog wants a tenant again."""
@@ -273,8 +297,3 @@ class World:
     def _start_again(self, name: str) -> None:
         if name not in self.processes:
             self.start(name)
-
-
-def _impatience(seed: int | str) -> float:
-    """From worlds in which workers are quick to worlds in which they are slow."""
-    return IMPATIENCE_MAX * random.Random(f"impatience {seed}").random() ** 2

@@ -29,7 +29,7 @@ from streams.settings.theme import PREFIX
 from streams.topics import Topics
 from tests.bench.connect.databases import session
 from tests.bench.connect.footprint import Footprint, footprint
-from tests.bench.connect.herd import Herd, Pressure, judged, report_users, settled, watch_server
+from tests.bench.connect.herd import Herd, Pressure, held_in_order, judged, report_users, settled, watch_server
 from tests.bench.ground import environment, topics
 
 PARTITIONS: Final = 8
@@ -145,14 +145,14 @@ class Course:
         pressure = Pressure()
         async with session(self._postgres, "postgres") as connection:
             with self._region(databases, "off") as (settings, variables):
+                await report_users(settings, used)
                 with _worker(variables, settings):
                     await settled(settings, lambda: _ask(settings, databases))
-                await report_users(settings, used)
                 with _worker({**variables, f"{PREFIX}WORKER_NAME": "second"}, settings, claims=2 * PARTITIONS):
                     watching = asyncio.create_task(watch_server(connection, pressure))
-                    seconds, order = await settled(settings, lambda: _ask(settings, databases))
+                    seconds = await settled(settings, lambda: _ask(settings, databases))
                     watching.cancel()
-                    return judged(settings, used, order, seconds, pressure)
+                    return judged(settings, used, await held_in_order(connection), seconds, pressure)
 
     @contextmanager
     def _working(self, databases: Sequence[str], mode: str) -> Iterator[tuple[Settings, int]]:

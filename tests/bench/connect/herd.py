@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from statemachine.events import Event
 from statemachine.machines import Lifecycle
 from statemachine.state import TenantState
 from statemachine.why import why
@@ -32,6 +31,11 @@ select count(*) filter (where application_name ~ '^realtime_connect(:|$)') as he
   from pg_catalog.pg_stat_activity
 """
 
+HELD: Final = """
+select datname from pg_catalog.pg_stat_activity where application_name ~ '^realtime_connect:'
+ group by datname order by min(backend_start)
+"""
+
 
 @dataclass(slots=True)
 class Pressure:
@@ -50,7 +54,7 @@ class Herd:
         tenants: how many were wanted.
         ready: how many became ready.
         with_users: how many that somebody used, and of those how many were ready.
-        ranks: the places of those among all that became ready, from 1, in the order of time.
+        ranks: the places of those among all that are held, from 1, in the order in which they were opened.
         seconds: from the first command to the last event.
         pressure: what the server saw.
         rest: why the others are not ready: reason, what comes next; and how many.
@@ -82,27 +86,28 @@ async def report_users(settings: Settings, tenants: Sequence[str]) -> None:
             await client.report_users(tenant, 3, gateway="bench", ttl_ms=USERS_TTL_MS)
 
 
-async def settled(settings: Settings, begin: Callable[[], None]) -> tuple[float, list[str]]:
-    """Seconds from ``begin`` to the last event, and who became ready, in the order of time."""
+async def held_in_order(connection: Any) -> list[str]:
+    """The tenants that are held, in the order in which their sessions were opened."""
+    return [row["datname"] for row in await connection.fetch(HELD)]
+
+
+async def settled(settings: Settings, begin: Callable[[], None]) -> float:
+    """Seconds from ``begin`` to the last event."""
     follower = await asyncio.to_thread(History(settings).follow, (), "now")
     begun = last = time.monotonic()
     begin()
-    ready: list[str] = []
     while time.monotonic() - last < QUIET_S:
-        for entry in await asyncio.to_thread(follower.poll):
+        if await asyncio.to_thread(follower.poll):
             last = time.monotonic()
-            event = entry.event
-            if isinstance(event, Event) and event.data.type in {"connect.provisioned", "database.restored"}:
-                ready.append(event.tenant)
     await asyncio.to_thread(follower.close)
-    return last - begun, ready
+    return last - begun
 
 
 def judged(settings: Settings, used: Sequence[str], order: Sequence[str], seconds: float, pressure: Pressure) -> Herd:
     """The states after the herd has settled, folded from the log."""
     states = History(settings).replay(None, None)
     ready = {name for name, state in states.items() if state.lifecycle is Lifecycle.READY}
-    places = {tenant: place for place, tenant in reversed(list(enumerate(order, 1)))}
+    places = {tenant: place for place, tenant in enumerate(order, 1)}
     rest = Counter(_rest(state) for name, state in states.items() if name not in ready)
     return Herd(
         tenants=len(states),

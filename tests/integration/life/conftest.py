@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
 import pytest
+import pytest_asyncio
 
 from streams.devstack.kafka.server import KafkaServer
 from streams.devstack.postgres import PostgresServer
 from tests.integration.life.region import Region, served
-from tests.integration.life.stage import Stage, stage
+from tests.integration.life.stage import Stage, staged
 
 SHORT: Final = {
     "database_recovery_window_ms": 4_000,
@@ -42,6 +43,15 @@ def hasty_region(kafka: KafkaServer, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A server that makes and drops databases without waiting for the disk."""
+    server = PostgresServer(tmp_path_factory.mktemp("life"), fsync=False)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
 def small_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """A second server, with little room; tests may stop it, and start it again before they end."""
     server = PostgresServer(
@@ -52,13 +62,25 @@ def small_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresS
     server.kill()
 
 
-@pytest.fixture
-async def calm(calm_region: Region, postgres: PostgresServer) -> AsyncIterator[Stage]:
-    async with stage(calm_region.settings, postgres) as made:
-        yield made
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def calm_stage(calm_region: Region, server: PostgresServer) -> AsyncIterator[Stage]:
+    async with staged(calm_region.settings, server) as stage:
+        yield stage
 
 
-@pytest.fixture
-async def hasty(hasty_region: Region, postgres: PostgresServer) -> AsyncIterator[Stage]:
-    async with stage(hasty_region.settings, postgres) as made:
-        yield made
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def hasty_stage(hasty_region: Region, server: PostgresServer) -> AsyncIterator[Stage]:
+    async with staged(hasty_region.settings, server) as stage:
+        yield stage
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def calm(calm_stage: Stage) -> AsyncIterator[Stage]:
+    yield calm_stage
+    await calm_stage.clear()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def hasty(hasty_stage: Stage) -> AsyncIterator[Stage]:
+    yield hasty_stage
+    await hasty_stage.clear()

@@ -4,43 +4,48 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
+import pytest
 
+from statemachine.errors import Refused
 from statemachine.events import Event
-from streams.catalog.store import Catalog
+from streams.catalog.crypto import Cipher
+from streams.catalog.record import encode
 from streams.catalog.validation import validate
 from streams.client import ConnectClient
 from streams.devstack.postgres import PostgresServer
 from streams.devstack.tenant_database import Superuser, create_tenant_database
-from streams.history import HistoryEntry
+from streams.kafka.clients import producer
 from streams.settings import Settings
+from streams.topics import Topics
 from tests.support.waiting import DEADLINE_S
 
-SESSIONS = """
-select pid, application_name, backend_type from pg_stat_activity
- where datname = $1 and pid <> pg_backend_pid() and application_name like 'realtime%'
+SESSIONS: Final = """
+select pid, application_name from pg_stat_activity
+ where datname = $1 and application_name like 'realtime%'
 """
 
-LOCKS = """
+LOCKS: Final = """
 select count(*) from pg_locks as held join pg_database as place on place.oid = held.database
  where place.datname = $1 and held.locktype = 'advisory'
 """
 
-END = """
+END: Final = """
 select pg_terminate_backend(pid) from pg_stat_activity
  where datname = $1 and application_name like 'realtime_connect:%' order by backend_start limit $2
 """
 
-READY = ("connect.requested", "connect.checked", "connect.provisioned")
+READY: Final = ("connect.requested", "connect.checked", "connect.provisioned")
 """How a connect goes that succeeds."""
 
-GATEWAY = "g1"
-LONG_MS = 600_000
+GATEWAY: Final = "g1"
+LONG_MS: Final = 600_000
 
 
 class Tenant:
@@ -51,7 +56,7 @@ class Tenant:
         self.entry = entry
         self.server = server
         self._stage = stage
-        self._watched: AsyncGenerator[HistoryEntry, None] | None = None
+        self._told = stage.told[self.name]
 
     @property
     def role(self) -> str:
@@ -62,13 +67,11 @@ class Tenant:
         """Write its catalog entry, with other fields or other fields of its database."""
         database = self.entry["database"] | changed.pop("database", {})
         self.entry = {**self.entry, **changed, "database": database}
-        await asyncio.to_thread(Catalog(self._stage.settings).put, validate(self.entry))
-
-    async def suspend(self) -> None:
-        await asyncio.to_thread(Catalog(self._stage.settings).suspend, self.name)
+        await self._stage.write(self.name, encode(validate(self.entry), Cipher(self._stage.settings.encryption_keys)))
 
     async def remove(self) -> None:
-        await asyncio.to_thread(Catalog(self._stage.settings).remove, self.name)
+        """Take it out of the catalog."""
+        await self._stage.write(self.name, None)
 
     async def is_used(self, users: int = 1, *, gateway: str = GATEWAY, ttl_ms: int = LONG_MS) -> None:
         """A gateway reports its users."""
@@ -122,43 +125,55 @@ class Tenant:
         await self.sql(f'alter role "{self.role}" {"nologin" if out else "login"}')
 
     async def _following(self) -> Event:
-        if self._watched is None:
-            watched = self._stage.client.watch(self.name, start="start")
-            self._watched = await self._stage.open.enter_async_context(aclosing(watched))
         async with asyncio.timeout(DEADLINE_S):
-            event = (await anext(self._watched)).event
-        assert isinstance(event, Event)
-        return event
+            return await self._told.get()
 
 
 class Stage:
-    """A region with its client, on which tenants appear."""
+    """A region with its client, on which tenants appear.
 
-    def __init__(self, settings: Settings, client: ConnectClient, server: PostgresServer, opened: AsyncExitStack) -> None:
+    Attributes:
+        told: the events that nobody has looked at yet, by tenant.
+    """
+
+    def __init__(self, settings: Settings, client: ConnectClient, server: PostgresServer) -> None:
         self.settings = settings
         self.client = client
-        self.open = opened
+        self.told: defaultdict[str, asyncio.Queue[Event]] = defaultdict(asyncio.Queue)
         self._server = server
+        self._tenants: list[Tenant] = []
         self._administrators: dict[PostgresServer, asyncpg.Connection] = {}
+        self._catalog = Topics(settings).tenants
+        self._writer = producer(settings)
+
+    async def follow(self) -> None:
+        """Read the log for as long as the client is open."""
+        async for entry in self.client.watch(start="start"):
+            if isinstance(entry.event, Event):
+                self.told[entry.event.tenant].put_nowait(entry.event)
 
     async def administrator(self, server: PostgresServer) -> asyncpg.Connection:
         """A session of a server's administrator, kept for as long as the server keeps it."""
         kept = self._administrators.get(server)
         if kept is None or kept.is_closed():
             kept = self._administrators[server] = await server.superuser_connection()
-            self.open.push_async_callback(kept.close)
         return kept
+
+    async def write(self, tenant: str, record: bytes | None) -> None:
+        """A record of the catalog, acknowledged when this returns; one producer for all, for a new one takes a while."""
+        self._writer.produce(self._catalog, record, tenant)
+        assert await asyncio.to_thread(self._writer.flush, DEADLINE_S) == 0
 
     async def tenant(
         self, *, mode: str = "off", server: PostgresServer | None = None, region: str = "local", **database: Any
     ) -> Tenant:
-        """A tenant in the catalog, with an empty database; it is held once the test is over."""
+        """A tenant in the catalog, with an empty database."""
         on = server or self._server
         name = f"t_{uuid.uuid4().hex[:12]}"
         made = await create_tenant_database(Superuser(on.host, on.port, on.user, on.password), name)
         entry = {"tenant": name, "region": region, "database": {**made, **database}, "replication": {"mode": mode}}
         tenant = Tenant(self, on, entry)
-        self.open.push_async_callback(self._clear, tenant)
+        self._tenants.append(tenant)
         await tenant.put()
         return tenant
 
@@ -166,20 +181,33 @@ class Stage:
         """A tenant that is ready."""
         tenant = await self.tenant(**given)
         await self.client.connect(tenant.name)
-        await tenant.reaches("connect.provisioned")
+        await tenant.next(*READY)
         return tenant
 
-    async def _clear(self, tenant: Tenant) -> None:
-        """A tenant without a database must not be tried for the rest of the session."""
-        await self.client.pause(tenant.name, reason="the test is over")
-        await tenant.sql(f'drop database if exists "{tenant.name}" with (force)')
+    async def clear(self) -> None:
+        """A tenant whose test is over must not be tried for the rest of the session."""
+        tenants, self._tenants = self._tenants, []
+        for tenant in tenants:
+            await self.client.pause(tenant.name, reason="the test is over")
+            await self.client.shutdown(tenant.name)
+            await tenant.sql(f'drop database "{tenant.name}" with (force)')
+
+    async def close(self) -> None:
+        """Give the administrators' sessions up."""
+        for session in self._administrators.values():
+            session.terminate()
 
 
 @asynccontextmanager
-async def stage(settings: Settings, server: PostgresServer) -> AsyncIterator[Stage]:
-    """A stage; its tenants are held in the end."""
-    async with ConnectClient(settings) as client, AsyncExitStack() as opened:
-        yield Stage(settings, client, server, opened)
+async def staged(settings: Settings, server: PostgresServer) -> AsyncIterator[Stage]:
+    """A stage for any number of tests."""
+    async with AsyncExitStack() as opened:
+        client = await opened.enter_async_context(ConnectClient(settings))
+        stage = Stage(settings, client, server)
+        opened.push_async_callback(stage.close)
+        following = asyncio.create_task(stage.follow())
+        yield stage
+    await following
 
 
 def ended(event: Event) -> tuple[str, str | None]:
@@ -194,10 +222,8 @@ def moment(event: Event, field: str) -> datetime:
     return found
 
 
-async def refused(asked: Any) -> Any:
+async def refused(asked: Awaitable[object]) -> Refused:
     """The refusal that a question ends with."""
-    try:
+    with pytest.raises(Refused) as found:
         await asked
-    except Exception as error:  # noqa: BLE001  whatever it is, the test looks at it
-        return error
-    raise AssertionError("it was not refused")
+    return found.value

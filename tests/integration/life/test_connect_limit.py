@@ -20,7 +20,7 @@ from streams.devstack.postgres import PostgresServer
 from tests.integration.life.region import Region
 from tests.integration.life.stage import READY, Stage, Tenant, ended, moment, refused
 
-pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.asyncio(loop_scope="session")]
 
 FAILED: Final = ("connect.requested", "connect.stopped")
 WINDOW: Final = timedelta(seconds=5)
@@ -85,13 +85,13 @@ async def test_a_server_without_room_refuses_every_tenant_until_there_is_some(
 
 async def test_tenants_that_are_suspended_or_unknown_have_not_failed(calm: Stage) -> None:
     tenant = await calm.tenant()
-    await tenant.suspend()
+    await tenant.put(suspended=True)
     for _ in range(4):
         assert isinstance(await refused(calm.client.connect(tenant.name)), TenantSuspended)
     await tenant.remove()
     for _ in range(4):
         assert isinstance(await refused(calm.client.connect(tenant.name)), TenantNotFound)
-    await tenant.put()
+    await tenant.put(suspended=False)
     assert (await calm.client.connect(tenant.name)).lifecycle == "ready"
     events = await tenant.next(*(FAILED * 8), *READY)
     assert [ended(event)[0] for event in events[1:16:2]] == ["suspended"] * 4 + ["tenant_not_found"] * 4

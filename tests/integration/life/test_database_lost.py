@@ -13,7 +13,7 @@ from tests.integration.life.region import Region
 from tests.integration.life.stage import READY, Stage, ended, moment
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.asyncio(loop_scope="session")]
 
 WINDOW = timedelta(minutes=10)
 SHORT_WINDOW = timedelta(milliseconds=SHORT["database_recovery_window_ms"])

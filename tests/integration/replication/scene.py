@@ -25,6 +25,7 @@ from streams.tenantdb.connection import TenantConnection
 from streams.tenantdb.session import SessionLimits
 from streams.topics import Topics
 from streams.wire.broadcast import Broadcast, decode_broadcast
+from tests.support.region import fresh_region
 from tests.support.waiting import until
 
 TENANT = "t1"
@@ -37,24 +38,6 @@ INSERT = """
 insert into realtime.messages (topic, extension, event, private, payload)
 values ('topic', 'broadcast', 'event', false, '{}') returning id
 """
-
-
-def fresh_region(kafka: KafkaServer, name: str, **changed: Any) -> Settings:
-    import secrets
-    from streams.catalog.crypto import new_key
-    from streams.kafka.administration import apply
-
-    settings = Settings.model_validate(
-        {
-            "kafka": kafka.bootstrap,
-            "topic_prefix": f"{name}-{secrets.token_hex(4)}",
-            "partitions": 4,
-            "encryption_keys": {"k1": new_key()},
-            **changed,
-        }
-    )
-    apply(settings)
-    return settings
 
 
 @dataclass

@@ -233,9 +233,7 @@ async def test_a_large_record_that_the_broker_refuses_is_dropped_and_all_others_
     assert neighbour.refused == []
 
 
-async def test_a_topic_that_takes_no_ordinary_records_fails_every_stream_and_is_tried_anew(
-    kafka: KafkaServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_topic_that_takes_no_ordinary_records_fails_every_stream(kafka: KafkaServer) -> None:
     settings = fresh_region(kafka, "broadcasts")
     await take_at_most(settings, 1000)
     told = Told()
@@ -255,9 +253,22 @@ async def test_a_topic_that_takes_no_ordinary_records_fails_every_stream_and_is_
             other.send(1, b"v")
         with pytest.raises(DeliveryFailed):
             broadcaster.open("t1", told)
-        monkeypatch.setattr(module, "RENEWAL_PAUSE_S", 0.0)
+
+
+async def test_after_a_failure_streams_begin_again_and_what_was_given_up_does_not_touch_them(
+    kafka: KafkaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RENEWAL_PAUSE_S", 0.0)
+    settings = fresh_region(kafka, "broadcasts")
+    await take_at_most(settings, 1000)
+    async with broadcasting(settings) as broadcaster:
+        failing = broadcaster.open("t1", Told())
+        for number in range(500):
+            failing.send(number, secrets.token_bytes(5000))
+        async with asyncio.timeout(DEADLINE_S):
+            await failing.failure
+        again = broadcaster.open("t1", Told())
         await take_at_most(settings, 2 * BATCH_BYTES_MAX)
-        again = broadcaster.open("t1", told)
         await send_all(again, range(3))
         await settled(again)
     assert broadcasts(settings)[b"t1"] == values(range(3))

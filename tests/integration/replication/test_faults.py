@@ -227,9 +227,8 @@ async def test_an_opening_while_kafka_stands_still_is_given_up(
         await scene.topic.has(await insert(superuser))
     ids = await insert(superuser, 5)
     async with scene.connected() as connection:
-        with frozen(kafka.pid):
-            with pytest.raises(ReplicationFailure, match="Kafka") as caught:
-                await scene.open(connection, stall_ms=300)
+        with frozen(kafka.pid), pytest.raises(ReplicationFailure, match="Kafka") as caught:
+            await scene.open(connection, stall_ms=300)
         assert caught.value.code == ReplicationCode.START_FAILED
         assert await slots(superuser) == 0
     async with scene.streaming():

@@ -205,9 +205,7 @@ async def test_a_restored_backup_that_has_gone_on_for_long_is_a_gap_too(
     assert stream.started.gap.recovered_by == "inserted_at"
 
 
-async def test_a_copy_of_the_database_on_another_server_is_a_gap(
-    kafka: KafkaServer, own: PostgresServer, scene: Scene
-) -> None:
+async def test_a_database_that_moved_to_another_server_is_a_gap(own: PostgresServer, scene: Scene) -> None:
     await streamed(scene)
     scene.database = await prepared(own)
     kept = await write(scene.database, 5)

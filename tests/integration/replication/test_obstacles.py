@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
 MAKE_SLOT = "select pg_create_logical_replication_slot($1, 'pgoutput', $2)"
 
 
-async def failure_of(scene: Scene, **bounds: int) -> ReplicationFailure:
+async def failure_of(scene: Scene, **bounds: Any) -> ReplicationFailure:
     with pytest.raises(ReplicationFailure) as caught:
         async with scene.streaming(**bounds):
             pass
@@ -65,7 +65,7 @@ async def test_a_leftover_slot_that_nobody_uses_is_dropped(scene: Scene, superus
     assert await slots(superuser) == 0
 
 
-async def test_a_session_of_the_platform_puts_streaming_off(scene: Scene, superuser: Any) -> None:
+async def test_a_session_of_the_platform_puts_streaming_off(scene: Scene) -> None:
     other = await connected(scene.database)
     await other.execute(f"set application_name = '{REPLICATION}'")
     failure = await failure_of(scene)

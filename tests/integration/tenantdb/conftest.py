@@ -22,6 +22,12 @@ def changed(database: Database, **fields: object) -> Database:
     return Database.model_validate(database.model_dump() | fields)
 
 
+def entry_of(server: PostgresServer, **fields: object) -> Database:
+    """Return the entry of a server's own database, as the superuser, without TLS; or with other fields."""
+    login = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
+    return Database.model_validate({"name": "postgres", "tls": "disable", **login, **fields})
+
+
 @pytest.fixture
 def limits() -> SessionLimits:
     return SessionLimits(takeover_ms=5_000, close_ms=2_000)
@@ -37,16 +43,7 @@ async def database(postgres: PostgresServer) -> AsyncIterator[Database]:
     name = f"tenant_{uuid.uuid4().hex}"
     administrator = await postgres.superuser_connection()
     await administrator.execute(f"create database {name}")
-    yield Database.model_validate(
-        {
-            "host": postgres.host,
-            "port": postgres.port,
-            "name": name,
-            "user": postgres.user,
-            "password": postgres.password,
-            "tls": "disable",
-        }
-    )
+    yield entry_of(postgres, name=name)
     await administrator.execute(f"drop database {name} with (force)")
     await administrator.close()
 

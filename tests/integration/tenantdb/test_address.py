@@ -12,7 +12,7 @@ from streams.devstack.postgres import PostgresServer
 from streams.tenantdb.address import ADDRESSES_PER_FAMILY_MAX, addresses_of
 from streams.tenantdb.failure import Reason, TenantDatabaseFailure
 from streams.tenantdb.session import SessionLimits, short_session
-from tests.integration.tenantdb.conftest import changed
+from tests.integration.tenantdb.conftest import changed, entry_of
 from tests.integration.tenantdb.listener import listening, say_nothing
 from tests.integration.tenantdb.resolver import Resolve
 
@@ -42,19 +42,6 @@ def ipv6() -> None:
             pytest.skip("this machine has no IPv6")
 
 
-def entry(server: PostgresServer, host: str = NAME) -> Database:
-    return Database.model_validate(
-        {
-            "host": host,
-            "port": server.port,
-            "name": "postgres",
-            "user": server.user,
-            "password": server.password,
-            "tls": "disable",
-        }
-    )
-
-
 async def address_used(database: Database, limits: SessionLimits) -> str:
     async with short_session(database, application_name="test", limits=limits) as session:
         return str(await session.fetchval("select host(inet_server_addr())"))
@@ -66,22 +53,22 @@ async def test_of_a_server_with_both_kinds_of_addresses_ipv6_is_used(
 ) -> None:
     resolve(NAME, IPV4, IPV6)
     with server_at(tmp_path, IPV4, f"{IPV4},{IPV6}") as server:
-        assert await address_used(entry(server), limits) == IPV6
+        assert await address_used(entry_of(server, host=NAME), limits) == IPV6
 
 
 @pytest.mark.usefixtures("ipv6")
 async def test_a_server_that_has_ipv6_alone_is_reached(tmp_path: Path, limits: SessionLimits, resolve: Resolve) -> None:
     resolve(NAME, IPV4, IPV6)
     with server_at(tmp_path, IPV6, IPV6) as server:
-        assert await address_used(entry(server), limits) == IPV6
-        assert await address_used(entry(server, IPV6), limits) == IPV6
+        assert await address_used(entry_of(server, host=NAME), limits) == IPV6
+        assert await address_used(entry_of(server, host=IPV6), limits) == IPV6
 
 
 async def test_a_server_that_has_ipv4_alone_is_reached_by_it_after_ipv6_was_refused(
     postgres: PostgresServer, limits: SessionLimits, resolve: Resolve
 ) -> None:
     resolve(NAME, IPV6, IPV4)
-    assert await address_used(entry(postgres), limits) == IPV4
+    assert await address_used(entry_of(postgres, host=NAME), limits) == IPV4
 
 
 @pytest.mark.usefixtures("ipv6")
@@ -90,14 +77,14 @@ async def test_an_ipv6_address_that_does_not_answer_leaves_time_for_ipv4(
 ) -> None:
     resolve(NAME, IPV6, IPV4)
     async with listening(say_nothing, IPV6, postgres.port):
-        assert await address_used(entry(postgres), SessionLimits(connect_ms=4_000)) == IPV4
+        assert await address_used(entry_of(postgres, host=NAME), SessionLimits(connect_ms=4_000)) == IPV4
 
 
 async def test_every_address_that_was_tried_is_named(
     postgres: PostgresServer, limits: SessionLimits, resolve: Resolve
 ) -> None:
     resolve(NAME, IPV4, IPV6)
-    stopped = changed(entry(postgres), port=1)
+    stopped = changed(entry_of(postgres, host=NAME), port=1)
     with pytest.raises(TenantDatabaseFailure) as caught:
         await address_used(stopped, limits)
     assert caught.value.reason is Reason.UNAVAILABLE
@@ -110,8 +97,8 @@ async def test_many_addresses_of_one_kind_do_not_crowd_the_other_out(
 ) -> None:
     many = [f"2001:db8::{number}" for number in range(1, 3 * ADDRESSES_PER_FAMILY_MAX)]
     resolve(NAME, *many, IPV4)
-    assert await addresses_of(entry(postgres)) == (*many[:ADDRESSES_PER_FAMILY_MAX], IPV4)
+    assert await addresses_of(entry_of(postgres, host=NAME)) == (*many[:ADDRESSES_PER_FAMILY_MAX], IPV4)
 
 
 async def test_an_address_stands_for_itself(postgres: PostgresServer) -> None:
-    assert await addresses_of(entry(postgres, "192.0.2.7")) == ("192.0.2.7",)
+    assert await addresses_of(entry_of(postgres, host="192.0.2.7")) == ("192.0.2.7",)

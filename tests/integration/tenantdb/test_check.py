@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from streams.catalog.entry import Database
+from streams.devstack.postgres import PostgresServer
 from streams.tenantdb.check import Checked, check
 from streams.tenantdb.failure import Reason, TenantDatabaseFailure
 from streams.tenantdb.naming import PROBE, session_name
@@ -160,6 +161,29 @@ async def test_migrations_are_the_rows_of_their_table(
     await superuser.execute("create table realtime.schema_migrations (version bigint)")
     await superuser.execute("insert into realtime.schema_migrations select * from generate_series(1, 83)")
     assert (await check(database, limits)).migrations_on_database == 83
+
+
+async def test_a_check_that_gets_no_answer_is_given_up_by_its_bound_on_statements(
+    provisioned: Database, superuser: Any, postgres: PostgresServer
+) -> None:
+    keeper = await postgres.superuser_connection(provisioned.name)
+    async with keeper.transaction():
+        await keeper.execute("lock table realtime.schema_migrations in access exclusive mode")
+        checking = asyncio.create_task(outcome(provisioned, SessionLimits(statement_ms=500)))
+        await eventually(lambda: probe_waits(superuser), "a session named for it waits for the table")
+        failure = await checking
+    await keeper.close()
+    assert isinstance(failure, TenantDatabaseFailure)
+    assert (failure.reason, failure.code) == (Reason.UNAVAILABLE, "UnableToConnectToTenantDatabase")
+    assert failure.sqlstate == "57014"
+    assert "Counting the migrations that ran" in str(failure)
+
+
+async def probe_waits(superuser: Any) -> bool:
+    waiting = await superuser.fetch(
+        "select application_name from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    )
+    return [row["application_name"] for row in waiting] == [PROBE]
 
 
 async def test_the_probe_is_gone_after_the_check(database: Database, superuser: Any, limits: SessionLimits) -> None:

@@ -14,6 +14,7 @@ from streams.tenantdb.naming import MIGRATIONS
 from streams.tenantdb.session import SessionLimits, short_session
 from tests.integration.tenantdb import runner
 from tests.integration.tenantdb.conditions import eventually
+from tests.integration.tenantdb.conftest import entry_of
 
 pytestmark = pytest.mark.postgres
 
@@ -63,16 +64,7 @@ async def trace(superuser: Any) -> tuple[list[int], set[str]]:
 
 
 async def test_a_server_that_dies_in_the_middle_of_a_file_has_no_trace_of_it(crashing: PostgresServer) -> None:
-    database = Database.model_validate(
-        {
-            "host": crashing.host,
-            "port": crashing.port,
-            "name": "postgres",
-            "user": crashing.user,
-            "password": crashing.password,
-            "tls": "disable",
-        }
-    )
+    database = entry_of(crashing)
     superuser = await crashing.superuser_connection()
     running = asyncio.create_task(run(database, GOOD, SLOW))
     await eventually(lambda: sleeps(superuser), "the second file runs")

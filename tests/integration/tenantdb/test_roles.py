@@ -15,7 +15,7 @@ from streams.tenantdb.partitions import days_around
 from streams.tenantdb.provision import provision
 from streams.tenantdb.session import SessionLimits
 from tests.integration.tenantdb.conditions import eventually
-from tests.integration.tenantdb.conftest import changed
+from tests.integration.tenantdb.conftest import changed, entry_of
 from tests.integration.tenantdb.upstream import ROLES
 
 pytestmark = pytest.mark.postgres
@@ -49,16 +49,7 @@ async def databases(bare: PostgresServer, administrator: Any) -> AsyncIterator[l
     names = [f"tenant_{number}" for number in range(DATABASES)]
     for name in names:
         await administrator.execute(f"create database {name} owner {OWNER}")
-    entry = Database.model_validate(
-        {
-            "host": bare.host,
-            "port": bare.port,
-            "name": names[0],
-            "user": OWNER,
-            "password": PASSWORD,
-            "tls": "disable",
-        }
-    )
+    entry = entry_of(bare, user=OWNER, password=PASSWORD)
     yield [changed(entry, name=name) for name in names]
     for name in names:
         await administrator.execute(f"drop database {name} with (force)")

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import os
+import signal
+from pathlib import Path
+
+import asyncpg
 import pytest
 
 from streams.catalog.entry import Database
+from streams.devstack.postgres import PostgresServer
 from streams.devstack.process import free_port
 from streams.tenantdb.failure import Reason, TenantDatabaseFailure
 from streams.tenantdb.session import SessionLimits, open_session, short_session
-from tests.integration.tenantdb.conftest import changed
+from tests.integration.tenantdb.conditions import eventually
+from tests.integration.tenantdb.conftest import changed, entry_of
 from tests.integration.tenantdb.listener import listening, pooler_in_front_of, say_nothing
 
 pytestmark = pytest.mark.postgres
@@ -32,6 +39,41 @@ async def test_a_statement_that_takes_too_long_is_ended_by_the_server(database: 
     async with short_session(database, application_name="test", limits=limits) as session:
         with pytest.raises(Exception, match="statement timeout"):
             await session.execute("select pg_sleep(30)")
+
+
+async def test_a_statement_of_a_server_that_stops_answering_is_given_up_by_the_client(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.tenantdb.session.CLIENT_GRACE_MS", 100)
+    limits = SessionLimits(statement_ms=100, close_ms=100)
+    async with short_session(database, application_name="test", limits=limits) as session:
+        backend = session.get_server_pid()
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            with pytest.raises((TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)):
+                await session.execute("select 1")
+        finally:
+            os.kill(backend, signal.SIGCONT)
+
+
+async def test_a_server_that_is_shutting_down_is_named_by_its_sqlstate(tmp_path: Path, limits: SessionLimits) -> None:
+    server = PostgresServer(tmp_path, fsync=False)
+    server.start()
+    try:
+        last = await server.superuser_connection()
+        assert server.process is not None
+        server.process.send(signal.SIGTERM)
+        await eventually(lambda: refuses(server), "the server waits for the last session and takes no other one")
+        failure = await refusal(entry_of(server), limits)
+        await last.close()
+    finally:
+        server.kill()
+    assert failure.reason is Reason.UNAVAILABLE
+    assert "57P03" in str(failure)
+
+
+async def refuses(server: PostgresServer) -> bool:
+    return not server.answers()
 
 
 async def test_a_wrong_password_is_named_by_its_sqlstate(database: Database, limits: SessionLimits) -> None:

@@ -33,7 +33,7 @@ async def test_no_more_than_the_bounds_work_at_once() -> None:
 
     async def work(server: str) -> None:
         nonlocal most_at_all
-        async with bounds.place(server):
+        async with bounds.place(server, "t1"):
             running[server] += 1
             most[server] = max(most[server], running[server])
             most_at_all = max(most_at_all, sum(running.values()))
@@ -50,12 +50,12 @@ async def test_a_busy_server_does_not_hold_back_the_others() -> None:
     leave = asyncio.Event()
 
     async def stay() -> None:
-        async with bounds.place("busy"):
+        async with bounds.place("busy", "t1"):
             await leave.wait()
 
     staying = [asyncio.create_task(stay()) for _ in range(5)]
     await asyncio.sleep(0)
-    async with asyncio.timeout(5), bounds.place("free"):
+    async with asyncio.timeout(5), bounds.place("free", "t1"):
         leave.set()
     await asyncio.gather(*staying)
 
@@ -64,11 +64,11 @@ async def test_a_place_is_given_back_when_the_work_fails_or_is_given_up() -> Non
     bounds = Bounds(1, 1)
 
     async def fail() -> None:
-        async with bounds.place("a"):
+        async with bounds.place("a", "t1"):
             raise OSError
 
     async def stay() -> None:
-        async with bounds.place("a"):
+        async with bounds.place("a", "t1"):
             await asyncio.Event().wait()
 
     assert isinstance((await asyncio.gather(fail(), return_exceptions=True))[0], OSError)
@@ -76,5 +76,38 @@ async def test_a_place_is_given_back_when_the_work_fails_or_is_given_up() -> Non
     await asyncio.sleep(0)
     staying.cancel()
     await asyncio.gather(staying, return_exceptions=True)
-    async with asyncio.timeout(5), bounds.place("a"):
+    async with asyncio.timeout(5), bounds.place("a", "t1"):
         pass
+
+
+async def _order(bounds: Bounds, waiting: dict[str, bool], promoted: str | None = None) -> list[str]:
+    """Who gets the only place, in which order, once it is free; the values say who goes first."""
+    leave = asyncio.Event()
+    order: list[str] = []
+
+    async def stay() -> None:
+        async with bounds.place("a", "busy"):
+            await leave.wait()
+
+    async def work(tenant: str, *, first: bool) -> None:
+        async with bounds.place("a", tenant, first=first):
+            order.append(tenant)
+
+    tasks = [asyncio.create_task(stay())]
+    await asyncio.sleep(0)
+    tasks += [asyncio.create_task(work(tenant, first=first)) for tenant, first in waiting.items()]
+    await asyncio.sleep(0)
+    if promoted is not None:
+        bounds.promote(promoted)
+    leave.set()
+    async with asyncio.timeout(5):
+        await asyncio.gather(*tasks)
+    return order
+
+
+async def test_a_tenant_with_users_goes_before_those_without_and_else_in_order() -> None:
+    assert await _order(Bounds(1, 1), {"t1": False, "t2": False, "t3": True}) == ["t3", "t1", "t2"]
+
+
+async def test_a_tenant_whose_users_are_learned_of_while_it_waits_goes_first_from_then_on() -> None:
+    assert await _order(Bounds(1, 1), {"t1": False, "t2": False, "t3": False}, "t2") == ["t2", "t1", "t3"]

@@ -1,0 +1,1 @@
+"""Measuring the stream of one tenant's rows: how many a second, and how soon."""

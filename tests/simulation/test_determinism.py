@@ -1,0 +1,57 @@
+"""A seed decides everything: a failing run can be had again, in another process and at another time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+
+from tests.simulation.faults import draw
+from tests.simulation.minimal import minimal
+from tests.simulation.simulation import Result, simulate
+
+SEED = 7
+STEPS = 1_500
+DEADLINE_S = 60
+
+DIGEST = f"""
+from tests.simulation.test_determinism import digest, simulate
+print(digest(simulate({SEED}, {STEPS}, schedule=True)))
+"""
+
+
+def digest(result: Result) -> str:
+    return hashlib.sha256("\n".join(result.lines).encode()).hexdigest()
+
+
+def _elsewhere(hash_seed: str) -> str:
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    done = subprocess.run(  # noqa: S603  our own interpreter, our own words
+        [sys.executable, "-c", DIGEST], env=environment, capture_output=True, text=True, timeout=DEADLINE_S, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_a_seed_leads_to_the_same_schedule_in_every_process() -> None:
+    here = digest(simulate(SEED, STEPS, schedule=True))
+    simulate(SEED + 1, STEPS)
+    assert digest(simulate(SEED, STEPS, schedule=True)) == here
+    assert {_elsewhere("1"), _elsewhere("2")} == {here}
+
+
+def test_writing_the_schedule_down_changes_nothing() -> None:
+    silent, written = simulate(SEED, STEPS), simulate(SEED, STEPS, schedule=True)
+    assert silent.lines == []
+    assert written.lines
+    assert (silent.steps, silent.virtual_s, silent.counts) == (written.steps, written.virtual_s, written.counts)
+
+
+def test_a_failing_run_is_made_smaller_and_still_fails() -> None:
+    broken = "no read index"
+    failed = next(result for seed in range(1, 20) if (result := simulate(seed, STEPS, broken=broken)).violation)
+    without, steps = minimal(failed, STEPS, broken)
+    again = simulate(failed.seed, steps, without=without, broken=broken)
+    assert again.violation is not None
+    assert len(without) <= len(draw(failed.seed, STEPS))
+    assert steps <= STEPS
