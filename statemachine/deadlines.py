@@ -11,13 +11,18 @@ from statemachine.state import TenantState
 
 def deadlines(state: TenantState) -> dict[Deadline, datetime]:
     """Each deadline that ``state`` has; all of them are in events, so a takeover changes none."""
-    due = {
-        Deadline.PAUSE: None if state.pause is None else state.pause.until,
-        Deadline.CONNECT_LIMIT: state.retry_at,
-    }
+    due: dict[Deadline, datetime] = {}
+    if state.pause is not None and state.pause.until is not None:
+        due[Deadline.PAUSE] = state.pause.until
+    if state.retry_at is not None:
+        due[Deadline.CONNECT_LIMIT] = state.retry_at
     if state.lifecycle is Lifecycle.READY:
-        due[Deadline.DATABASE_RECOVERY] = state.recovery_until
-        due[Deadline.REPLICATION_ATTEMPT] = state.next_attempt_at
-        due[Deadline.REPLICATION_RECOVERY] = state.replication_until
-        due[Deadline.IDLE_SHUTDOWN] = state.shutdown_at
-    return {deadline: at for deadline, at in due.items() if at is not None}
+        for deadline, at in (
+            (Deadline.DATABASE_RECOVERY, state.recovery_until),
+            (Deadline.REPLICATION_ATTEMPT, state.next_attempt_at),
+            (Deadline.REPLICATION_RECOVERY, state.replication_until),
+            (Deadline.IDLE_SHUTDOWN, state.shutdown_at),
+        ):
+            if at is not None:
+                due[deadline] = at
+    return due

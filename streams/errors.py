@@ -13,6 +13,8 @@
     ├── DeliveryFailed         delivery_failed
     ├── LogCorrupt             log_corrupt
     ├── EngineStopped          engine_stopped
+    ├── RecoveryStalled        recovery_stalled
+    ├── SnapshotsLocked        snapshots_locked        exit code 2
     ├── OwnershipLost          ownership_lost
     ├── CredentialsUnreadable  credentials_unreadable
     ├── CatalogUnreadable      catalog_unreadable
@@ -122,6 +124,26 @@ class EngineStopped(RuntimeFailure):
     code = "engine_stopped"
     meaning = "The stream engine under the worker ended by itself."
     remedy = "The message says why; see that Kafka is well and start the worker again."
+
+
+class RecoveryStalled(RuntimeFailure):
+    """A recovery stood still for too long."""
+
+    code = "recovery_stalled"
+    meaning = "The worker was given partitions and does not get on with rebuilding their state."
+    remedy = "The message says where each partition stands; see that Kafka is well and start the worker again."
+
+
+class SnapshotsLocked(RuntimeFailure):
+    """Another process has the directory of this worker's snapshots open."""
+
+    code = "snapshots_locked"
+    meaning = "Another process uses the directory of this worker's snapshots."
+    remedy = (
+        "Give each worker a name of its own with TENANT_CONNECT_WORKER_NAME, or a directory of its own with "
+        "TENANT_CONNECT_DATA_DIR; if a worker of this name is still stopping, start this one afterwards."
+    )
+    exit_code = 2
 
 
 class OwnershipLost(RuntimeFailure):

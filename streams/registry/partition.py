@@ -13,12 +13,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 from statemachine.events import Claimed, CommandPlace, Event, TenantEventData
-from statemachine.partition import Claim, PartitionState
+from statemachine.partition import NOTHING_FOLDED, Claim, PartitionState
 from statemachine.state import TenantState
 from streams.errors import LogCorrupt, OwnershipLost
 from streams.log.ends import Ends
 from streams.log.producer import LogProducer
 from streams.log.reader import Record
+from streams.snapshots.snapshot import Snapshot, snapshot_of
 from streams.wire.event import Origin, decode_event, encode_event, source_of
 
 Gap = Callable[[int, int, int], list[Record]]
@@ -63,25 +64,49 @@ class Cause(NamedTuple):
     place: CommandPlace | None = None
 
 
+class Footing(NamedTuple):
+    """How far the log is known to have what the owner's state has.
+
+    Attributes:
+        folded: offset of the last record known.
+        void: number of records up to there that did not count.
+        last: value of the record there.
+    """
+
+    folded: int
+    void: int
+    last: bytes
+
+
 class Flight:
     """Events of one partition on their way to the log, or a question about its end.
 
     Attributes:
         count: number of events; 0 for a question.
         acknowledged: the last event's offset, as the broker reports it.
+        last: value of the last event's record; None for a question.
         landed: the events' offsets once all of them count; for a question, empty once it is answered.
+        footing: what is known once it has landed, None before.
     """
 
-    __slots__ = ("acknowledged", "count", "landed")
+    __slots__ = ("acknowledged", "count", "footing", "landed", "last")
 
-    def __init__(self, count: int, acknowledged: asyncio.Future[int]) -> None:
+    def __init__(self, count: int, acknowledged: asyncio.Future[int], last: bytes | None = None) -> None:
         self.count = count
         self.acknowledged = acknowledged
+        self.last = last
         self.landed: asyncio.Future[Sequence[int]] = acknowledged.get_loop().create_future()
+        self.footing: Footing | None = None
 
 
 class OwnedPartition:
     """The state of a partition that this worker has claimed, and its writer.
+
+    Args:
+        state: folded up to the claim, or beyond.
+        claim: this worker's claim.
+        surroundings: what every owned partition shares.
+        last: value of the last record folded.
 
     Attributes:
         state: all events sent so far applied, acknowledged or not.
@@ -89,15 +114,16 @@ class OwnedPartition:
         lost: set once a newer claim was found; nothing is written or answered afterwards.
     """
 
-    def __init__(self, state: PartitionState, claim: Claim, surroundings: Surroundings) -> None:
+    def __init__(self, state: PartitionState, claim: Claim, surroundings: Surroundings, last: bytes) -> None:
         self.state = state
         self.claim = claim
         self.lost = asyncio.Event()
         self._surroundings = surroundings
         self._source = source_of(surroundings.region, state.partition)
-        self._known = state.folded
+        self._footing = Footing(state.folded, state.void, last)
         self._staged: list[tuple[str | None, bytes]] = []
         self._flights: asyncio.Queue[Flight] = asyncio.Queue()
+        self._latest: Flight | None = None
         self._confirming = asyncio.get_running_loop().create_task(self._confirm())
 
     def append(self, state: TenantState, data: TenantEventData, now: datetime, cause: Cause) -> TenantState:
@@ -117,8 +143,9 @@ class OwnedPartition:
             _refuse(flight, OwnershipLost())
             return flight
         topic, partition = self._surroundings.topic, self.state.partition
-        flight = Flight(len(staged), self._surroundings.producer.append(topic, partition, staged))
+        flight = Flight(len(staged), self._surroundings.producer.append(topic, partition, staged), staged[-1][1])
         self._flights.put_nowait(flight)
+        self._latest = flight
         return flight
 
     async def verify(self) -> int:
@@ -131,12 +158,30 @@ class OwnedPartition:
         end = await self._surroundings.ends.end(self._surroundings.topic, self.state.partition)
         if self.lost.is_set():
             raise OwnershipLost
-        answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        answered.set_result(end - 1)
-        question = Flight(0, answered)
-        self._flights.put_nowait(question)
+        await self._ask(end - 1).landed
+        return self._footing.folded
+
+    async def snapshot(self) -> Snapshot:
+        """The state as it is now, once the log has all of it.
+
+        Commands go on meanwhile: the state is copied now, and the offset it belongs to is the one that is known when
+        everything sent before has landed.
+
+        Raises:
+            OwnershipLost: a newer claim is on the log.
+        """
+        if self.lost.is_set():
+            raise OwnershipLost
+        taken = snapshot_of(self.state, self._footing.last)
+        question = self._ask(NOTHING_FOLDED)
         await question.landed
-        return self._known
+        return _at(taken, question.footing)
+
+    def settled(self) -> Snapshot | None:
+        """The state, where the log is known to have all of it; None where events were sent that it may not have."""
+        if self._latest is not None and self._latest.footing is None:
+            return None
+        return _at(snapshot_of(self.state, self._footing.last), self._footing)
 
     async def release(self) -> None:
         """Let go of the partition; whoever still waits learns that it is lost."""
@@ -144,6 +189,14 @@ class OwnedPartition:
         self._confirming.cancel()
         await asyncio.gather(self._confirming, return_exceptions=True)
         self._abandon()
+
+    def _ask(self, last: int) -> Flight:
+        """Ask whether the log has ``last`` without a newer claim; it is answered after everything sent before."""
+        answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        answered.set_result(last)
+        question = Flight(0, answered)
+        self._flights.put_nowait(question)
+        return question
 
     async def _confirm(self) -> None:
         while True:
@@ -167,19 +220,25 @@ class OwnedPartition:
 
     async def _land(self, flight: Flight) -> None:
         last = await flight.acknowledged
-        due = self._known + flight.count
+        known, void, value = self._footing
+        due = known + flight.count
         if flight.count and last < due:
             raise LogCorrupt(f"{self._surroundings.topic}:{self.state.partition}: offset {last} where {due} was due")
         offsets: Sequence[int] = range(last - flight.count + 1, last + 1)
         if last > due:
-            offsets = self._judge(await self._read_back(last))
-        self._known = max(self._known, last)
-        self.state.advance(self._known)
+            records = await self._read_back(last)
+            offsets = self._judge(records)
+            void += len(records) - len(offsets)
+            value = records[-1].value or b""
+        self._footing = flight.footing = Footing(max(known, last), void, flight.last or value)
+        self.state.void = void
+        self.state.advance(self._footing.folded)
         if not flight.landed.done():
             flight.landed.set_result(offsets)
 
     async def _read_back(self, last: int) -> list[Record]:
-        return await asyncio.to_thread(self._surroundings.gap, self.state.partition, self._known + 1, last + 1)
+        first = self._footing.folded + 1
+        return await asyncio.to_thread(self._surroundings.gap, self.state.partition, first, last + 1)
 
     def _judge(self, records: list[Record]) -> list[int]:
         """The offsets of this owner's own events among ``records``; a newer claim among them deposes it."""
@@ -198,6 +257,17 @@ class OwnedPartition:
     def _abandon(self) -> None:
         while not self._flights.empty():
             _refuse(self._flights.get_nowait(), OwnershipLost())
+
+
+def _at(snapshot: Snapshot, footing: Footing | None) -> Snapshot:
+    """A state with the offset that the log has it at.
+
+    Raises:
+        OwnershipLost: the log does not have it.
+    """
+    if footing is None:
+        raise OwnershipLost
+    return snapshot._replace(folded=footing.folded, void=footing.void, last=footing.last)
 
 
 def _refuse(flight: Flight, error: Exception) -> None:

@@ -7,14 +7,15 @@ recovery reads past it, and the new owner has seen everything that counts before
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Final, Protocol
 
 from statemachine.events import Claimed
 from statemachine.partition import NOTHING_FOLDED, Claim, PartitionState
-from streams.errors import DeliveryFailed, OwnershipLost
+from streams.errors import DeliveryFailed, LogCorrupt, OwnershipLost
 from streams.log.reader import Record
 from streams.registry.partition import OwnedPartition, Surroundings, fold_records
+from streams.snapshots.snapshot import Snapshot, snapshot_of
 from streams.wire.event import encode_claim, source_of
 
 CLAIM_ATTEMPTS_MAX: Final = 3
@@ -22,6 +23,19 @@ CLAIM_ATTEMPTS_MAX: Final = 3
 
 Prove = Callable[[int], Awaitable[None]]
 """Shows that this worker is a member of the group's current generation, for a partition; raises if not."""
+
+
+class Shelf(Protocol):
+    """Where snapshots of partitions are."""
+
+    async def load(self, partitions: Iterable[int]) -> Mapping[int, PartitionState]:
+        """The states of ``partitions`` of which there is a snapshot, as far as it is beyond doubt."""
+
+    def release(self, snapshot: Snapshot) -> None:
+        """A partition is let go: this was its last state."""
+
+    def distrust(self, partition: int) -> bool:
+        """The log does not follow from a partition's state; says whether that came from a snapshot."""
 
 
 class Registry:
@@ -33,6 +47,7 @@ class Registry:
         claim_timeout_s: how long a claim may wait for its acknowledgement, in seconds.
         taken: called with each partition that this worker now owns.
         dropped: awaited with each partition that it owns no more.
+        shelf: snapshots are loaded from there and left there.
     """
 
     def __init__(
@@ -42,6 +57,7 @@ class Registry:
         claim_timeout_s: float,
         taken: Callable[[OwnedPartition], None],
         dropped: Callable[[int], Awaitable[None]],
+        shelf: Shelf,
     ) -> None:
         self.owned: dict[int, OwnedPartition] = {}
         self._worker = worker
@@ -49,7 +65,9 @@ class Registry:
         self._claim_timeout_s = claim_timeout_s
         self._taken = taken
         self._dropped = dropped
+        self._shelf = shelf
         self._states: dict[int, PartitionState] = {}
+        self._last: dict[int, bytes] = {}
         self._claims: dict[int, int] = {}
         self._generation: int | None = None
         self._round = 0
@@ -75,7 +93,20 @@ class Registry:
             LogCorrupt: a record cannot be read or is illegal.
         """
         if partition not in self.owned and records[0].offset <= self.folded(partition) + 1:
-            fold_records(self._state(partition), self._surroundings.topic, records)
+            self._fold(self._state(partition), records)
+
+    def positions(self) -> Mapping[int, int]:
+        """Per partition that is recovered or owned, the offset up to which it is folded and acknowledged."""
+        return {number: state.folded for number, state in self._states.items()}
+
+    async def snapshot(self, partition: int) -> Snapshot | None:
+        """A partition as it is now, once the log has all of it; None where it is not at hand.
+
+        Raises:
+            OwnershipLost: a newer claim is on the log.
+        """
+        owned = self.owned.get(partition)
+        return await owned.snapshot() if owned is not None else self._recovering(partition)
 
     async def assign(self, partitions: Iterable[int], generation: int) -> None:
         """The group gave this worker ``partitions`` in ``generation``: let others go, claim the new ones.
@@ -98,9 +129,12 @@ class Registry:
         await asyncio.gather(*(self._drop(number) for number in list(self.owned) if missed or number not in kept))
         for number in list(self._states):
             if number not in self.owned:
-                del self._states[number]
+                self._leave(number, self._recovering(number))
         fresh = sorted(assigned - self.owned.keys())
-        offsets = await asyncio.gather(*(self._claim(number, generation, 0) for number in fresh))
+        loaded, *offsets = await asyncio.gather(
+            self._shelf.load(fresh), *(self._claim(number, generation, 0) for number in fresh)
+        )
+        self._states.update(loaded)
         self._claims = dict(zip(fresh, offsets, strict=True))
 
     async def _kept(self, assigned: set[int]) -> set[int]:
@@ -132,7 +166,7 @@ class Registry:
                 if self._round != current:
                     return
                 if claim is not None:
-                    owned = OwnedPartition(state, claim, self._surroundings)
+                    owned = OwnedPartition(state, claim, self._surroundings, self._last[number])
                     self.owned[number] = owned
                     self._taken(owned)
 
@@ -142,9 +176,33 @@ class Registry:
         await asyncio.gather(*(self._drop(number) for number in list(self.owned)))
 
     async def _drop(self, number: int) -> None:
-        del self.owned[number]
+        owned = self.owned.pop(number)
         await self._dropped(number)
+        self._leave(number, owned.settled())
+
+    def _leave(self, number: int, snapshot: Snapshot | None) -> None:
+        """Forget a partition, and leave a snapshot of it behind where there is one."""
         self._states.pop(number, None)
+        self._last.pop(number, None)
+        if snapshot is not None:
+            self._shelf.release(snapshot)
+
+    def _recovering(self, partition: int) -> Snapshot | None:
+        """A partition that is being recovered, as far as it is; None where nothing was folded since it was taken."""
+        state, last = self._states.get(partition), self._last.get(partition)
+        return None if state is None or last is None else snapshot_of(state, last)
+
+    def _fold(self, state: PartitionState, records: list[Record]) -> None:
+        try:
+            fold_records(state, self._surroundings.topic, records)
+        except LogCorrupt as error:
+            if not self._shelf.distrust(state.partition):
+                raise
+            raise LogCorrupt(
+                f"{error}; its snapshot is deleted, so the worker folds the whole log when it is started again"
+            ) from error
+        if state.folded == records[-1].offset:
+            self._last[state.partition] = records[-1].value or b""
 
     def _state(self, partition: int) -> PartitionState:
         return self._states.setdefault(partition, PartitionState(partition))
@@ -187,4 +245,4 @@ class Registry:
     async def _read_up_to(self, state: PartitionState, offset: int) -> None:
         if state.folded < offset:
             records = await asyncio.to_thread(self._surroundings.gap, state.partition, state.folded + 1, offset + 1)
-            fold_records(state, self._surroundings.topic, records)
+            self._fold(state, records)

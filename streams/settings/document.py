@@ -7,6 +7,7 @@ from streams.settings.description import shown_default, variable_name
 from streams.settings.kafka import KafkaSettings
 from streams.settings.lifecycle import LifecycleSettings
 from streams.settings.place import PlaceSettings
+from streams.settings.recovery import RecoverySettings
 from streams.settings.replication import ReplicationSettings
 from streams.settings.theme import Theme
 from streams.settings.worker import WorkerSettings
@@ -15,6 +16,7 @@ THEMES: tuple[type[Theme], ...] = (
     KafkaSettings,
     PlaceSettings,
     WorkerSettings,
+    RecoverySettings,
     DatabaseSettings,
     LifecycleSettings,
     ReplicationSettings,

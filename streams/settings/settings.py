@@ -17,6 +17,7 @@ from streams.settings.description import Origin, Setting, field_name, flag_name,
 from streams.settings.kafka import KafkaSettings
 from streams.settings.lifecycle import LifecycleSettings
 from streams.settings.place import PlaceSettings
+from streams.settings.recovery import RecoverySettings
 from streams.settings.replication import ReplicationSettings
 from streams.settings.theme import PREFIX
 from streams.settings.worker import WorkerSettings
@@ -30,7 +31,15 @@ ECHO_LENGTH_MAX = 100
 """Characters of a bad value that a message repeats."""
 
 
-class Settings(ReplicationSettings, LifecycleSettings, DatabaseSettings, WorkerSettings, PlaceSettings, KafkaSettings):
+class Settings(
+    ReplicationSettings,
+    LifecycleSettings,
+    DatabaseSettings,
+    RecoverySettings,
+    WorkerSettings,
+    PlaceSettings,
+    KafkaSettings,
+):
     """Every setting of the service. Arguments are checked like variables; what is left out has its default."""
 
     _origins: dict[str, Origin] = PrivateAttr(default_factory=dict)

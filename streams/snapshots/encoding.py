@@ -2,7 +2,7 @@
 
 JSON and not MessagePack: it keeps a time's offset from UTC as the event had it, and costs 0.1 µs more a state.
 
-What is under one heading is one snapshot: the number of its tenants and the sum of their sequences stand in the
+What is under one heading is one snapshot: the number of its tenants and sums over their last events stand in the
 heading, so a record that is missing, or was left over from another snapshot, does not add up.
 """
 
@@ -82,6 +82,7 @@ class Heading(msgspec.Struct, frozen=True):
         void: number of records that did not count.
         tenants: number of tenants.
         events: sum of their sequences: the number of events that counted.
+        chains: sum over the hashes of their last events, each as a CRC-32.
     """
 
     version: str
@@ -95,6 +96,7 @@ class Heading(msgspec.Struct, frozen=True):
     void: int
     tenants: int
     events: int
+    chains: int
 
 
 _ENCODER: Final = msgspec.json.Encoder()

@@ -9,6 +9,7 @@ it, and whoever is killed half-way leaves the other slot as it was.
 from __future__ import annotations
 
 from typing import Final, NamedTuple
+from zlib import crc32
 
 from statemachine.partition import NOTHING_FOLDED
 from statemachine.state import TenantState
@@ -29,8 +30,8 @@ LOOKED_AT_MAX: Final = 5_000
 READ_STATES_MAX: Final = 1_000
 """States that one step reads: about three milliseconds."""
 
-Sequences = dict[str, int]
-"""Sequence per tenant: with the log, it names the tenant's state."""
+Hashes = dict[str, str]
+"""Per tenant the hash of its last event: by the chain of hashes it names all that happened to the tenant."""
 
 
 class Held(NamedTuple):
@@ -38,11 +39,11 @@ class Held(NamedTuple):
 
     Attributes:
         folded: offset of the snapshot.
-        sequences: the tenants' sequences in it.
+        hashes: of its tenants.
     """
 
     folded: int
-    sequences: Sequences
+    hashes: Hashes
 
 
 class Filling:
@@ -56,21 +57,21 @@ class Filling:
 
     Attributes:
         states: states written so far.
-        sequences: what the slot holds, once it is done.
+        hashes: what the slot holds, once it is done.
     """
 
     def __init__(self, store: Store, place: Place, snapshot: Snapshot, held: Held | None) -> None:
         self.place = place
         self.snapshot = snapshot
         self.states = 0
-        self.sequences: Sequences = {} if held is None else held.sequences
+        self.hashes: Hashes = {} if held is None else held.hashes
         self._store = store
         self._codec = StateCodec(place)
         self._left = iter(snapshot.tenants.values())
         self._clear = [] if held is not None else [(place.states, place.end)]
         self._drop = [place.heading]
         self._batch: list[tuple[bytes, bytes]] = []
-        self._events = 0
+        self._events = self._chains = 0
         self._ended = False
 
     def step(self) -> bool:
@@ -99,8 +100,9 @@ class Filling:
 
     def _look(self, state: TenantState) -> None:
         self._events += state.sequence
-        if self.sequences.get(state.tenant) != state.sequence:
-            self.sequences[state.tenant] = state.sequence
+        self._chains += crc32(state.hash.encode())
+        if self.hashes.get(state.tenant) != state.hash:
+            self.hashes[state.tenant] = state.hash
             self._batch.append(self._codec.encode(state))
 
     def _heading(self) -> Heading:
@@ -117,6 +119,7 @@ class Filling:
             snapshot.void,
             len(snapshot.tenants),
             self._events,
+            self._chains,
         )
 
 
@@ -164,6 +167,8 @@ class Reading:
         events = sum(state.sequence for state in self.tenants.values())
         if events != heading.events:
             raise Doubt(f"its tenants had {events} events, and its heading says {heading.events}")
+        if sum(crc32(state.hash.encode()) for state in self.tenants.values()) != heading.chains:
+            raise Doubt("its tenants' last events are not those that its heading was written with")
         if events + heading.void > heading.folded + 1:
             raise Doubt(f"it has {events} events and {heading.void} void records up to offset {heading.folded}")
 
@@ -212,7 +217,7 @@ class Shelf:
 
     def was_filled(self, filling: Filling) -> None:
         """A snapshot is whole: the next one into its slot writes only what changed since."""
-        self._held[filling.place] = Held(filling.snapshot.folded, filling.sequences)
+        self._held[filling.place] = Held(filling.snapshot.folded, filling.hashes)
 
     def read(self, place: Place, heading: Heading) -> Reading:
         """Begin to read the snapshot in a slot."""
@@ -220,8 +225,8 @@ class Shelf:
 
     def was_read(self, reading: Reading) -> None:
         """A snapshot was read: what its slot holds is known."""
-        sequences = {tenant: state.sequence for tenant, state in reading.tenants.items()}
-        self._held[reading.place] = Held(reading.heading.folded, sequences)
+        hashes = {tenant: state.hash for tenant, state in reading.tenants.items()}
+        self._held[reading.place] = Held(reading.heading.folded, hashes)
 
     def discard(self, place: Place) -> None:
         """Delete what a slot holds.

@@ -74,11 +74,11 @@ class _NoThread:
         pass
 
 
-def _producer(_settings: Any) -> SimulatedProducer:
+def _producer(_settings: Any, **_: Any) -> SimulatedProducer:
     return here().producer()
 
 
-def _admin(_settings: Any) -> SimulatedAdmin:
+def _admin(_settings: Any, **_: Any) -> SimulatedAdmin:
     return SimulatedAdmin(here().world.scheduler, here().world.broker, here().link, here().passes)
 
 

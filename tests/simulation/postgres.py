@@ -327,8 +327,9 @@ class Pool:
         """Lend a session: to await, or for a block."""
         return Lease(self, timeout)
 
-    async def release(self, _session: Session) -> None:
+    async def release(self, _session: Session, *, timeout: float | None = None) -> None:
         """Take a session back."""
+        del timeout
         self._places.release()
 
     async def close(self) -> None:

@@ -79,8 +79,10 @@ class Tenant:
 
     async def next(self, *types: str) -> list[Event]:
         """The next events, which are of these types and no others."""
-        found = [await self._following() for _ in types]
-        assert [event.data.type for event in found] == list(types)
+        found: list[Event] = []
+        for wanted in types:
+            found.append(await self._following())
+            assert found[-1].data.type == wanted, found[-1]
         return found
 
     async def reaches(self, wanted: str) -> Event:

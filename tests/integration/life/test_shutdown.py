@@ -1,0 +1,98 @@
+"""Giving a connection up: each cause is named, and nothing is left of it when the log says that it has stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.integration.life.stage import READY, Stage, Tenant, ended, refused
+
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.asyncio(loop_scope="session")]
+
+STOPPED = ("connect.stopping", "connect.stopped")
+
+Cause = Callable[[Stage, Tenant], Awaitable[object]]
+
+
+async def _shutdown(stage: Stage, tenant: Tenant) -> object:
+    return await stage.client.shutdown(tenant.name)
+
+
+async def _suspend(_stage: Stage, tenant: Tenant) -> object:
+    return await tenant.put(suspended=True)
+
+
+async def _remove(_stage: Stage, tenant: Tenant) -> object:
+    return await tenant.remove()
+
+
+async def _nothing_left(tenant: Tenant) -> None:
+    assert (await tenant.sessions(), await tenant.locks()) == ({}, 0)
+
+
+@pytest.mark.parametrize(
+    ("cause", "mode", "reason", "code"),
+    [
+        (_shutdown, "off", "requested", None),
+        (_shutdown, "durable", "requested", None),
+        (_suspend, "durable", "suspended", "RealtimeDisabledForTenant"),
+        (_remove, "off", "removed", None),
+    ],
+)
+async def test_nothing_is_left_of_a_connection_when_the_log_says_that_it_has_stopped(
+    calm: Stage, cause: Cause, mode: str, reason: str, code: str | None
+) -> None:
+    tenant = await calm.tenant(mode=mode)
+    await calm.client.connect(tenant.name, wait="streaming")
+    await tenant.next(*READY, *(["replication.started"] if mode == "durable" else []))
+    assert await tenant.locks() == 1
+    assert len(await tenant.sessions()) == (3 if mode == "durable" else 2)
+    await cause(calm, tenant)
+    stopping, stopped = await tenant.next(*STOPPED)
+    await _nothing_left(tenant)
+    assert await tenant.sql("select from pg_replication_slots where database = $1", tenant.name) == []
+    assert ended(stopping) == ended(stopped) == (reason, code)
+    assert (await calm.client.status(tenant.name)).why.code == reason
+
+
+async def test_a_shutdown_is_answered_once_nothing_is_left(calm: Stage) -> None:
+    tenant = await calm.connected(mode="durable")
+    status = await calm.client.shutdown(tenant.name)
+    await _nothing_left(tenant)
+    assert (status.lifecycle, status.reason) == ("absent", "requested")
+
+
+async def test_a_shutdown_of_a_tenant_without_a_connection_is_fine_and_no_event(calm: Stage) -> None:
+    tenant = await calm.connected()
+    await calm.client.shutdown(tenant.name)
+    assert (await calm.client.shutdown(tenant.name)).sequence == len(READY) + len(STOPPED)
+
+
+async def test_a_tenant_that_is_paused_is_given_up(calm: Stage) -> None:
+    tenant = await calm.connected()
+    await calm.client.pause(tenant.name, until=datetime.now(UTC) + timedelta(hours=1))
+    _, stopped = await tenant.next("connect.paused", "connect.stopped")
+    await _nothing_left(tenant)
+    assert ended(stopped) == ("paused", None)
+
+
+async def test_a_reload_closes_every_session_before_it_opens_new_ones(calm: Stage) -> None:
+    tenant = await calm.connected()
+    before = (await tenant.sessions()).keys()
+    await calm.client.reload(tenant.name)
+    _, stopped, *_ = await tenant.next(*STOPPED, *READY)
+    after = (await tenant.sessions()).keys()
+    assert ended(stopped) == ("requested", None)
+    assert not before & after
+    assert len(after) == len(before)
+
+
+async def test_a_suspended_tenant_is_refused_until_it_is_resumed(calm: Stage) -> None:
+    tenant = await calm.connected()
+    await tenant.put(suspended=True)
+    await tenant.next(*STOPPED)
+    assert (await refused(calm.client.connect(tenant.name))).code == "tenant_suspended"
+    await tenant.put(suspended=False)
+    assert (await calm.client.connect(tenant.name)).lifecycle == "ready"
