@@ -59,6 +59,8 @@ byte newest;
 /* Scratch of one step. */
 byte at;
 byte highest;
+byte fences;
+byte older;
 byte start;
 byte voids;
 
@@ -87,16 +89,23 @@ inline append(what, with_claim, last_row) {
 	positions_end++
 }
 
-/* Points.take, for every record through `last`: the row to begin after, the highest fence, the number of void points. */
+/*
+ * Points.take, for every record through `last`: the row to begin after, the highest fence, the fences
+ * that are there, the number of void points.
+ */
 inline read_points(last) {
 	at = 0;
 	highest = 0;
+	fences = 0;
 	start = 0;
 	voids = 0;
 	do
 	:: at <= last ->
 		if
-		:: positions[at].kind == FENCE && positions[at].claim > highest -> highest = positions[at].claim
+		:: positions[at].kind == FENCE ->
+			highest = (positions[at].claim > highest -> positions[at].claim : highest);
+			fences = fences | (1 << positions[at].claim)
+		:: positions[at].kind == REMOVAL -> fences = fences & ~(1 << positions[at].claim)
 		:: positions[at].kind == POINT && positions[at].claim >= highest -> start = positions[at].row
 		:: positions[at].kind == POINT && positions[at].claim < highest -> voids++
 		:: else
@@ -109,6 +118,7 @@ inline read_points(last) {
 
 inline clear_reading() {
 	highest = 0;
+	fences = 0;
 	start = 0;
 	voids = 0
 }
@@ -134,8 +144,8 @@ proctype Worker(byte claim) {
 	byte sent;
 	byte delivered;
 	byte points_left = POINTS;
-	byte removed;
-	bool may_remove;
+	/* The fences that it will remove, one bit for each claim. */
+	byte older_fences;
 end:
 	do
 #ifdef NO_FENCE
@@ -177,29 +187,26 @@ end:
 		:: else ->
 			begin_after(start);
 #ifdef EAGER_REMOVAL
-			may_remove = true
+			older_fences = fences & ~(1 << claim)
 #else
-			may_remove = (voids == 0)
+			older_fences = (voids == 0 -> fences & ~(1 << claim) : 0)
 #endif
 		fi;
 		clear_reading()
 	}
-	/* Fences that stood before its own, one after another; it may be frozen in between. */
+	/* The fences that it read before its own, one after another; it may be frozen in between. */
 	:: d_step {
-		may_remove ->
+		older_fences != 0 ->
+		at = 0;
 		do
-		:: removed < fence_at && positions[removed].kind != FENCE -> removed++
+		:: (older_fences & (1 << at)) == 0 -> at++
 		:: else -> break
 		od;
-		if
-		:: removed < fence_at ->
-			append(REMOVAL, positions[removed].claim, 0);
-			tell("worker %d: removes the fence of worker %d\n", claim, positions[removed].claim);
-			removed++
-		:: else ->
-			may_remove = false;
-			removed = 0
-		fi
+		older_fences = older_fences & ~(1 << at);
+		older = at;
+		append(REMOVAL, older, 0);
+		tell("worker %d: removes the fence of worker %d\n", claim, older);
+		older = 0
 	}
 #endif
 	:: d_step {

@@ -113,7 +113,8 @@ class CatalogView:
                 return
             self._targets.append(target)
         try:
-            await asyncio.wait_for(target.reached, CATCH_UP_TIMEOUT_S)
+            async with asyncio.timeout(CATCH_UP_TIMEOUT_S):
+                await target.reached
         except TimeoutError:
             with self._lock:
                 self._targets = [waiting for waiting in self._targets if waiting is not target]

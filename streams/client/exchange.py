@@ -136,7 +136,8 @@ class Exchange:
 
         self._produce(topic, key, value, on_delivery)
         try:
-            error = await asyncio.wait_for(delivered, timeout_s)
+            async with asyncio.timeout(timeout_s):
+                error = await delivered
         except TimeoutError:
             raise DeliveryFailed(f"{topic}: no acknowledgement within {timeout_s:g} s") from None
         if error is not None:

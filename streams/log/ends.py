@@ -107,7 +107,8 @@ class Ends:
         for place, result in found.items():
             questions = waiting[place.topic, place.partition]
             try:
-                end = (await asyncio.wait_for(asyncio.wrap_future(result), 2 * REQUEST_TIMEOUT_S)).offset
+                async with asyncio.timeout(2 * REQUEST_TIMEOUT_S):
+                    end = (await asyncio.wrap_future(result)).offset
             except KafkaException as error:
                 reason: KafkaError = error.args[0]
                 now = asyncio.get_running_loop().time()

@@ -139,9 +139,9 @@ class OwnedPartition:
         """Send what is staged; there must be something."""
         staged, self._staged = self._staged, []
         if self.lost.is_set():
-            flight = Flight(len(staged), asyncio.get_running_loop().create_future())
-            _refuse(flight, OwnershipLost())
-            return flight
+            self._latest = Flight(len(staged), asyncio.get_running_loop().create_future())
+            _refuse(self._latest, OwnershipLost())
+            return self._latest
         topic, partition = self._surroundings.topic, self.state.partition
         flight = Flight(len(staged), self._surroundings.producer.append(topic, partition, staged), staged[-1][1])
         self._flights.put_nowait(flight)
@@ -179,7 +179,7 @@ class OwnedPartition:
 
     def settled(self) -> Snapshot | None:
         """The state, where the log is known to have all of it; None where events were sent that it may not have."""
-        if self._latest is not None and self._latest.footing is None:
+        if self._staged or (self._latest is not None and self._latest.footing is None):
             return None
         return _at(snapshot_of(self.state, self._footing.last), self._footing)
 

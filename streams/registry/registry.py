@@ -15,6 +15,7 @@ from statemachine.partition import NOTHING_FOLDED, Claim, PartitionState
 from streams.errors import DeliveryFailed, LogCorrupt, OwnershipLost
 from streams.log.reader import Record
 from streams.registry.partition import OwnedPartition, Surroundings, fold_records
+from streams.snapshots.nothing import NoSnapshots
 from streams.snapshots.snapshot import Snapshot, snapshot_of
 from streams.wire.event import encode_claim, source_of
 
@@ -47,7 +48,7 @@ class Registry:
         claim_timeout_s: how long a claim may wait for its acknowledgement, in seconds.
         taken: called with each partition that this worker now owns.
         dropped: awaited with each partition that it owns no more.
-        shelf: snapshots are loaded from there and left there.
+        shelf: snapshots are loaded from there and left there; None for no snapshots.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Registry:
         claim_timeout_s: float,
         taken: Callable[[OwnedPartition], None],
         dropped: Callable[[int], Awaitable[None]],
-        shelf: Shelf,
+        shelf: Shelf | None = None,
     ) -> None:
         self.owned: dict[int, OwnedPartition] = {}
         self._worker = worker
@@ -65,7 +66,7 @@ class Registry:
         self._claim_timeout_s = claim_timeout_s
         self._taken = taken
         self._dropped = dropped
-        self._shelf = shelf
+        self._shelf = shelf or NoSnapshots()
         self._states: dict[int, PartitionState] = {}
         self._last: dict[int, bytes] = {}
         self._claims: dict[int, int] = {}
@@ -131,10 +132,11 @@ class Registry:
             if number not in self.owned:
                 self._leave(number, self._recovering(number))
         fresh = sorted(assigned - self.owned.keys())
-        loaded, *offsets = await asyncio.gather(
-            self._shelf.load(fresh), *(self._claim(number, generation, 0) for number in fresh)
-        )
-        self._states.update(loaded)
+        claims = asyncio.gather(*(self._claim(number, generation, 0) for number in fresh))
+        loaded, offsets = await asyncio.gather(self._shelf.load(fresh), claims)
+        for number, state in loaded.items():
+            self._states[number] = state
+            self._last.pop(number, None)
         self._claims = dict(zip(fresh, offsets, strict=True))
 
     async def _kept(self, assigned: set[int]) -> set[int]:
@@ -174,6 +176,8 @@ class Registry:
         """Let every partition go."""
         self._round += 1
         await asyncio.gather(*(self._drop(number) for number in list(self.owned)))
+        for number in list(self._states):
+            self._leave(number, self._recovering(number))
 
     async def _drop(self, number: int) -> None:
         owned = self.owned.pop(number)
@@ -196,6 +200,7 @@ class Registry:
         try:
             fold_records(state, self._surroundings.topic, records)
         except LogCorrupt as error:
+            self._last.pop(state.partition, None)
             if not self._shelf.distrust(state.partition):
                 raise
             raise LogCorrupt(
@@ -214,7 +219,8 @@ class Registry:
         body = encode_claim(claim, source=source, time=self._surroundings.now())
         acknowledged = self._surroundings.producer.append(self._surroundings.topic, number, [(None, body)])
         try:
-            return await asyncio.wait_for(acknowledged, self._claim_timeout_s)
+            async with asyncio.timeout(self._claim_timeout_s):
+                return await acknowledged
         except TimeoutError:
             raise DeliveryFailed(
                 f"the claim of partition {number} was not acknowledged in {self._claim_timeout_s:.0f} s"
@@ -236,7 +242,8 @@ class Registry:
 
     async def _prove(self, prove: Prove, number: int) -> None:
         try:
-            await asyncio.wait_for(prove(number), self._claim_timeout_s)
+            async with asyncio.timeout(self._claim_timeout_s):
+                await prove(number)
         except TimeoutError:
             raise OwnershipLost(
                 f"partition {number}: membership was not proved within {self._claim_timeout_s:.0f} s"

@@ -69,7 +69,7 @@ def _authorities(database: Database) -> Iterator[str]:
     elif database.ca is None:
         yield ssl.get_default_verify_paths().cafile or SYSTEM_AUTHORITIES
     else:
-        with tempfile.TemporaryDirectory(prefix="tenant-connect-") as directory:
+        with tempfile.TemporaryDirectory(prefix="tenant-connect-authority-") as directory:
             path = Path(directory) / "authority.pem"
             path.write_text(database.ca, encoding="utf-8")
             yield str(path)

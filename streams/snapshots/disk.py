@@ -22,7 +22,7 @@ from streams.snapshots.store import Store
 
 log = structlog.get_logger(__name__)
 
-ANSWER_TIMEOUT_S: Final = 30.0
+ANSWER_TIMEOUT_S: Final = 10.0
 """How long the disk may take for one step."""
 
 REST_S_MIN: Final = 1.0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 
-class Doubt(Exception):  # noqa: N818  it is no failure: the log is folded instead
+class Doubt(Exception):
     """A snapshot may be wrong; the text says why. It is deleted, and the log is folded from its beginning."""
 
 
-class StoreFailed(Exception):  # noqa: N818  named for what is wrong
+class StoreFailed(Exception):
     """The store cannot be opened, read or written now: no room, no permission, no such device."""
 
 

@@ -14,7 +14,7 @@ from streams.snapshots.disk import Disk
 from streams.snapshots.doubt import Doubt
 from streams.snapshots.encoding import Heading, Place, record_hash
 from streams.snapshots.marks import Marks
-from streams.snapshots.shelf import SLOTS, Reading
+from streams.snapshots.shelf import SLOTS
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +84,7 @@ class Loading:
         seconds = round(time.monotonic() - begun, 3)
         where = {"partition": place.partition, "offset": heading.folded}
         log.info("snapshot.loaded", **where, tenants=heading.tenants, seconds=seconds)
-        return _state(reading)
+        return reading.state()
 
 
 def compare(heading: Heading, value: bytes | None) -> None:
@@ -97,15 +97,3 @@ def compare(heading: Heading, value: bytes | None) -> None:
         raise Doubt(f"it goes up to offset {heading.folded}, and the log does not reach so far")
     if record_hash(value) != heading.last:
         raise Doubt(f"it is foreign: the log has another record at offset {heading.folded}")
-
-
-def _state(reading: Reading) -> PartitionState:
-    heading = reading.heading
-    state = PartitionState(heading.partition)
-    state.folded = heading.folded
-    state.claim = heading.claim
-    state.command_offset = heading.command_offset
-    state.origins = dict(heading.origins)
-    state.void = heading.void
-    state.tenants = reading.tenants
-    return state

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 from zlib import crc32
 
-from statemachine.partition import NOTHING_FOLDED
+from statemachine.partition import NOTHING_FOLDED, PartitionState
 from statemachine.state import TenantState
 from streams.snapshots.doubt import Doubt
 from streams.snapshots.encoding import Heading, Place, StateCodec, decode_heading, encode_heading, record_hash
@@ -159,6 +159,18 @@ class Reading:
             return True
         self._next = records[-1][0] + b"\0"
         return False
+
+    def state(self) -> PartitionState:
+        """The partition, once all of it was read; folding goes on behind it."""
+        heading = self.heading
+        state = PartitionState(heading.partition)
+        state.folded = heading.folded
+        state.claim = heading.claim
+        state.command_offset = heading.command_offset
+        state.origins = dict(heading.origins)
+        state.void = heading.void
+        state.tenants = dict(self.tenants)
+        return state
 
     def _add_up(self) -> None:
         heading = self.heading

@@ -52,4 +52,3 @@ def snapshot_of(state: PartitionState, last: bytes) -> Snapshot:
         dict(state.tenants),
         last,
     )
-

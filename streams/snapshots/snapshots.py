@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
 
-from statemachine.partition import NOTHING_FOLDED, PartitionState
+from statemachine.partition import NOTHING_FOLDED
 from streams.errors import OwnershipLost, SnapshotsLocked
 from streams.snapshots.counts import Counts
 from streams.snapshots.disk import Disk
@@ -21,7 +21,7 @@ from streams.snapshots.writing import Writing
 LOOK_INTERVAL_S: Final = 1.0
 """How often it is looked at which snapshot is due, and how soon one that could not be had is tried again."""
 
-LOAD_TIMEOUT_S: Final = 60.0
+LOAD_TIMEOUT_S: Final = 20.0
 """How long all snapshots of an assignment may take; of what is not there by then, the whole log is folded."""
 
 
@@ -190,28 +190,3 @@ class Snapshots:
         if behind >= self._pace.records_max:
             return waited_s >= LOOK_INTERVAL_S
         return behind > 0 and waited_s >= self._pace.interval_s
-
-
-class NoSnapshots:
-    """Where none are kept: the whole log is folded."""
-
-    async def open(self) -> None:
-        """There is nothing to open."""
-
-    async def load(self, partitions: Iterable[int]) -> dict[int, PartitionState]:  # noqa: ARG002  see `Snapshots`
-        """None."""
-        return {}
-
-    def release(self, snapshot: Snapshot) -> None:
-        """It is gone."""
-
-    def distrust(self, partition: int) -> bool:  # noqa: ARG002  see `Snapshots`
-        """No state came from a snapshot."""
-        return False
-
-    async def run(self, source: Source) -> None:  # noqa: ARG002  see `Snapshots`
-        """Nothing is ever due."""
-        await asyncio.Event().wait()
-
-    async def close(self) -> None:
-        """There is nothing to close."""

@@ -154,6 +154,17 @@ class Store:
         return self._database
 
 
+def destroy(directory: Path) -> None:
+    """Delete a store that nobody has open.
+
+    Raises:
+        StoreLocked: somebody has.
+        StoreFailed: it cannot be deleted, or is no store.
+    """
+    with _translated():
+        Rdict.destroy(str(directory), _options())
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     """RocksDB's failures, told apart by its words: it has one class for all of them."""

@@ -116,7 +116,8 @@ class UsersView:
         if following is None:
             raise OwnershipLost(f"{self._topic}:{partition} is not followed")
         try:
-            await asyncio.wait_for(asyncio.shield(following.caught_up), CATCH_UP_TIMEOUT_S)
+            async with asyncio.timeout(CATCH_UP_TIMEOUT_S):
+                await asyncio.shield(following.caught_up)
         except TimeoutError:
             raise KafkaUnreachable(f"{self._topic}:{partition} was not read to its end in time") from None
 

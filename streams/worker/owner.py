@@ -233,10 +233,8 @@ class PartitionOwner:
         return self._office.replies.status(state, self.partition.claim, users)
 
     def _health(self, state: TenantState) -> HealthStatus:
-        """What a health check finds; a database that nobody uses is migrated meanwhile, if it is not."""
+        """What a health check finds."""
         found = health(state, self._office.users.count(state.tenant), self._office.migrations)
-        if found.migrations_pending and found.connected_cluster == 0 and reaction(state) is Reaction.REST:
-            self._office.effects.migrate(self, state.tenant)
         return HealthStatus(*found, self._office.region, self.partition.claim.worker)
 
     async def _settle(self, work: _Work, flight: Flight | None) -> None:
@@ -260,11 +258,20 @@ class PartitionOwner:
                 event = replies.position(self.number, offsets[outcome.event])
             # What was appended after the status was taken is not in it, and so not before its position.
             known = offsets[outcome.seen - 1] if outcome.seen else work.known
+            self._bring_up_to_date(outcome)
             replies.answer(outcome, event, replies.position(self.number, known), self.partition.claim, work.receipts)
         for tenant, sequence in work.touched.items():
             state = self.partition.state.tenant(tenant)
             if state.sequence == sequence:
                 self._pursue(state)
+
+    def _bring_up_to_date(self, outcome: Outcome) -> None:
+        """A health check that was proved migrates a database that nobody uses, if it is not migrated."""
+        found = outcome.health
+        if isinstance(found, HealthStatus) and found.migrations_pending and found.connected_cluster == 0:
+            state = self.state(outcome.request.tenant)
+            if reaction(state) is Reaction.REST:
+                self._office.effects.migrate(self, state.tenant)
 
     def _pursue(self, state: TenantState) -> None:
         """Start what a state calls for; it is on the log and nothing newer is on its way."""

@@ -60,6 +60,7 @@ class Server:
         self.opened: Callable[[Session], None] = lambda _: None
         self.scheduler = scheduler
         self._pids = 0
+        self._opening: dict[asyncio.Future[Session], Session] = {}
 
     def __str__(self) -> str:
         return self.name
@@ -93,10 +94,13 @@ class Server:
             async with asyncio.timeout(timeout_s if timed else None):
                 return await answered
         except BaseException:
-            # Given up in the moment in which it came about: the driver closes what nobody gets.
-            if answered.done() and not answered.cancelled() and answered.exception() is None:
-                answered.result().terminate()
+            # Whatever came of it meanwhile, the driver closes what nobody gets.
+            session = self._opening.get(answered)
+            if session is not None:
+                session.terminate()
             raise
+        finally:
+            self._opening.pop(answered, None)
 
     def _arrive(self, database: str, name: str, link: Link, answered: asyncio.Future[Session]) -> None:
         if link.dead or answered.done():
@@ -110,6 +114,7 @@ class Server:
         except (OSError, asyncpg.TooManyConnectionsError) as refusal:
             self.scheduler.after(self.way_s(), self._refuse, answered, refusal)
         else:
+            self._opening[answered] = session
             self.scheduler.after(self.way_s(), self._greet, answered, session)
 
     @staticmethod
@@ -120,8 +125,8 @@ class Server:
     @staticmethod
     def _greet(answered: asyncio.Future[Session], session: Session) -> None:
         if answered.done():
-            session.end_soon()
-        elif session.alive and not session.link.dead:
+            return
+        if session.alive and not session.link.dead:
             answered.set_result(session)
         elif not session.link.dead:
             answered.set_exception(asyncpg.ConnectionDoesNotExistError("connection was closed"))

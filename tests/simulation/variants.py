@@ -14,9 +14,11 @@ from statemachine.events import CommandPlace, Event
 from statemachine.partition import Claim, PartitionState, Verdict
 from statemachine.reactions import Reaction, reaction
 from statemachine.state import TenantState
+from streams.log.ends import Ends
 from streams.log.reader import Record
 from streams.registry.partition import Flight, OwnedPartition
 from streams.registry.registry import Registry
+from streams.wire.event import decode_event
 from streams.worker.owner import PartitionOwner, _Work
 
 Replacement = tuple[type, str, Callable[..., Any]]
@@ -44,29 +46,23 @@ def _apply_any(state: PartitionState, event: Event) -> Verdict:
     return Verdict.APPLIED
 
 
-def _judge_nothing(_partition: OwnedPartition, records: list[Record]) -> list[int]:
-    return [record.offset for record in records]
-
-
-async def _land_blindly(partition: OwnedPartition, flight: Flight) -> None:
-    last = await flight.acknowledged
-    partition._known = max(partition._known, last)
-    partition.state.advance(partition._known)
-    if not flight.landed.done():
-        flight.landed.set_result(range(last - flight.count + 1, last + 1))
+def _judge_own(partition: OwnedPartition, records: list[Record]) -> list[int]:
+    """Whoever else wrote, and whatever they claimed."""
+    decoded = [(record.offset, decode_event(record.value, "")) for record in records]
+    return [offset for offset, event in decoded if isinstance(event, Event) and event.claim == partition.claim.offset]
 
 
 def _send_and_believe(partition: OwnedPartition) -> Flight:
     """The flight has landed where it would land if nobody else wrote, before anybody says so."""
-    first = partition._known + 1
+    first = partition.state.folded + 1
     sent = _SEND(partition)
     believed = Flight(sent.count, sent.acknowledged)
     believed.landed.set_result(range(first, first + sent.count))
     return believed
 
 
-async def _verify_nothing(partition: OwnedPartition) -> int:
-    return partition._known
+async def _end_of_nothing(_ends: Ends, _topic: str, _partition: int) -> int:
+    return 0
 
 
 def _appended_and_acted_on(owner: PartitionOwner, state: TenantState, work: _Work) -> int:
@@ -81,6 +77,7 @@ def _any_claim(_claim: Claim, _other: Claim) -> bool:
 async def _own_at_once(registry: Registry, state: PartitionState, offset: int, _prove: Any) -> Claim:
     state.claim = Claim(offset, registry._worker, registry._generation or 0, 0)
     state.folded = offset
+    registry._last[state.partition] = b""
     return state.claim
 
 
@@ -107,7 +104,7 @@ _STALE: Final = ("does not count at its position", "was deposed at step", "it kn
 
 VARIANTS: Final[dict[str, Variant]] = {
     "fence switched off": Variant(
-        ((PartitionState, "_event", _apply_any), (OwnedPartition, "_judge", _judge_nothing)),
+        ((PartitionState, "_event", _apply_any), (OwnedPartition, "_judge", _judge_own)),
         (*_LOG_DIFFERS, *_STALE),
     ),
     "reply before the acknowledgement": Variant(((OwnedPartition, "send", _send_and_believe),), _STALE),
@@ -126,8 +123,8 @@ VARIANTS: Final[dict[str, Variant]] = {
         ((PartitionState, "is_decided", _decided_by_offset),), ("was decided before",)
     ),
     "timers from memory only": Variant(((PartitionOwner, "start", _start_without_timers),), ("is due at",)),
-    "no gap is read back": Variant(((OwnedPartition, "_land", _land_blindly),), _STALE),
-    "no read index": Variant(((OwnedPartition, "verify", _verify_nothing),), _STALE),
+    "no gap is read back": Variant(((OwnedPartition, "_judge", _judge_own),), _STALE),
+    "no read index": Variant(((Ends, "end", _end_of_nothing),), _STALE),
 }
 """What is taken out, by its name."""
 

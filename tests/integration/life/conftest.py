@@ -31,7 +31,7 @@ SHORT: Final = {
 def calm_region(kafka: KafkaServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
     """Times as they are unless set; a lost database is tried at once and then not for a while."""
     backoff = {"database_backoff_min_ms": 60_000, "database_backoff_max_ms": 60_000}
-    with served(kafka, "calm", tmp_path_factory.mktemp("calm"), **backoff) as region:
+    with served(kafka, "calm", tmp_path_factory.mktemp("calm"), regions={"nearby": "local"}, **backoff) as region:
         yield region
 
 

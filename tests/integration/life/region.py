@@ -64,4 +64,4 @@ def working(settings: Settings, directory: Path, name: str = "w1") -> Iterator[W
 def ready(worker: WorkerProcess, settings: Settings) -> None:
     """Return when the worker owns every partition."""
     owned = wait_until(lambda: len(worker.partitions) == settings.partitions, DEADLINE_S)
-    assert owned, worker.lines()[-5:]
+    assert owned, worker.tail

@@ -186,6 +186,14 @@ class Stage:
         await tenant.next(*READY)
         return tenant
 
+    async def used(self, **given: Any) -> Tenant:
+        """A tenant that is ready and has a user."""
+        tenant = await self.tenant(**given)
+        await tenant.is_used()
+        await self.client.connect(tenant.name)
+        await tenant.reaches("occupancy.used")
+        return tenant
+
     async def clear(self) -> None:
         """A tenant whose test is over must not be tried for the rest of the session."""
         tenants, self._tenants = self._tenants, []

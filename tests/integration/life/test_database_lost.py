@@ -41,14 +41,12 @@ async def test_a_lost_database_is_tried_at_once_when_an_operator_asks_for_it(
 
 
 async def test_a_database_is_restored_once_every_pooled_session_is_back(hasty: Stage, hasty_region: Region) -> None:
-    tenant = await hasty.tenant(pool_size=3)
-    await tenant.is_used()
-    await hasty.client.connect(tenant.name)
+    tenant = await hasty.used(pool_size=3)
     before = await tenant.sessions()
     assert len(before) == 4
     await tenant.sql(f'alter role "{tenant.role}" connection limit 3')
     await tenant.end_sessions(1)
-    await tenant.reaches("database.lost")
+    await tenant.next("database.lost")
     await until(lambda: len(hasty_region.logged("database.unavailable", tenant.name)) >= 2)
     assert (await hasty.client.status(tenant.name)).database == "recovering"
     await tenant.sql(f'alter role "{tenant.role}" connection limit -1')
@@ -61,12 +59,10 @@ async def test_a_database_is_restored_once_every_pooled_session_is_back(hasty: S
 async def test_a_database_that_stays_away_stops_its_tenant_which_is_connected_again_for_its_users(
     hasty: Stage,
 ) -> None:
-    tenant = await hasty.tenant()
-    await tenant.is_used()
-    await hasty.client.connect(tenant.name)
+    tenant = await hasty.used()
     await tenant.locked_out()
     await tenant.end_sessions()
-    lost = await tenant.reaches("database.lost")
+    (lost,) = await tenant.next("database.lost")
     assert moment(lost, "recovery_until") == lost.time + SHORT_WINDOW
     stopping, stopped, again = await tenant.next("connect.stopping", "connect.stopped", "connect.requested")
     exceeded = ("database_recovery_window_exceeded", "DatabaseConnectionRecoveryWindowExceeded")
@@ -83,13 +79,11 @@ async def test_a_database_that_stays_away_stops_its_tenant_which_is_connected_ag
 async def test_a_server_that_is_stopped_and_started_is_restored_for_all_its_tenants(
     hasty: Stage, small_server: PostgresServer
 ) -> None:
-    tenants = [await hasty.tenant(server=small_server) for _ in range(2)]
-    for tenant in tenants:
-        await tenant.is_used()
-        await hasty.client.connect(tenant.name)
+    tenants = [await hasty.used(server=small_server) for _ in range(2)]
     await asyncio.to_thread(small_server.stop)
-    lost = [await tenant.reaches("database.lost") for tenant in tenants]
-    assert {event.data.code for event in lost} == {"DatabaseConnectionDown"}
+    for tenant in tenants:
+        (lost,) = await tenant.next("database.lost")
+        assert lost.data.code == "DatabaseConnectionDown"
     await asyncio.to_thread(small_server.start)
     for tenant in tenants:
         await tenant.next("database.restored")

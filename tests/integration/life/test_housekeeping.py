@@ -38,19 +38,14 @@ async def _add(tenant: Tenant, day: date) -> None:
 
 
 async def test_missing_days_of_a_connected_tenant_are_made_and_expired_ones_dropped(hasty: Stage) -> None:
-    tenant = await hasty.tenant()
-    await tenant.is_used()
-    await hasty.client.connect(tenant.name)
+    tenant = await hasty.used()
     await tenant.in_database(f"drop table realtime.{partition_name(_today() + timedelta(days=3))}")
     await _add(tenant, _today() - timedelta(days=4))
     await until(lambda: _has_all_days(tenant))
-    await tenant.next(*READY, "occupancy.used")
 
 
 async def test_days_within_the_retention_are_kept(hasty: Stage) -> None:
-    tenant = await hasty.tenant()
-    await tenant.is_used()
-    await hasty.client.connect(tenant.name)
+    tenant = await hasty.used()
     kept, expired = _today() - timedelta(days=3), _today() - timedelta(days=5)
     await _add(tenant, kept)
     await _add(tenant, expired)
@@ -72,10 +67,7 @@ async def test_days_of_a_tenant_that_was_connected_since_the_round_before_are_lo
 async def test_a_day_that_cannot_be_made_is_told_shows_in_health_and_is_made_once_it_can_be(
     hasty: Stage, hasty_region: Region
 ) -> None:
-    tenant = await hasty.tenant()
-    await tenant.is_used()
-    await hasty.client.connect(tenant.name)
-    await tenant.next(*READY, "occupancy.used")
+    tenant = await hasty.used()
     day = _today() + timedelta(days=2)
     stranger = partition_name(day)
     await tenant.in_database(

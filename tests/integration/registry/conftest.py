@@ -81,10 +81,11 @@ class Ground:
         """The partition, claimed by ``w1`` and recovered."""
         offset = await self.claim("w1", generation, term)
         state = PartitionState(0)
-        fold_records(state, self.topic, self.records(0, 0, offset + 1))
+        records = self.records(0, 0, offset + 1)
+        fold_records(state, self.topic, records)
         assert state.claim is not None
         assert state.claim.offset == offset
-        return OwnedPartition(state, state.claim, self.surroundings)
+        return OwnedPartition(state, state.claim, self.surroundings, records[-1].value or b"")
 
     def records(self, partition: int, first: int, end: int) -> list[Record]:
         """What stands on the log."""

@@ -43,6 +43,7 @@ async def connected(database: Database) -> Any:
         user=database.user,
         password=database.password.get_secret_value(),
         database=database.name,
+        ssl=False,
     )
 
 

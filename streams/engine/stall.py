@@ -1,0 +1,84 @@
+"""A recovery that does not get on ends the worker, and says where it stands.
+
+A recovery waits for records: that they are delivered, that they follow what was folded, that they reach the end which
+the broker named. Faust waits for that without a bound, and only says so in its log. Here whatever stands still ends:
+a fetch that brings nothing, an end that no record can reach, a claim that is not settled, a partition that was assigned
+and is not owned once its log is folded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from streams.errors import RecoveryStalled
+from streams.metrics.rebuild import PartitionProgress, Readiness
+
+LOOKS: Final = 20
+"""Looks in the time that a recovery may stand still."""
+
+LOOK_INTERVAL_S_MAX: Final = 5.0
+
+NAMED_MAX: Final = 16
+"""Partitions that a message names."""
+
+Stand = dict[int, PartitionProgress]
+
+
+class StallWatch:
+    """Watches the partitions that are assigned and not served.
+
+    Time counts by looks: a process that was frozen looks once when it wakes, and has stood still for one interval.
+
+    Args:
+        readiness: says how far each partition is.
+        bound_s: how long all of them may stand still, in seconds.
+    """
+
+    def __init__(self, readiness: Readiness, bound_s: float) -> None:
+        self._readiness = readiness
+        self._bound_s = bound_s
+        self._interval_s = min(LOOK_INTERVAL_S_MAX, bound_s / LOOKS)
+        self._seen: Stand = {}
+        self._still_s = 0.0
+
+    async def run(self) -> None:
+        """Watch for ever.
+
+        Raises:
+            RecoveryStalled: nothing moved for so long; it names each partition's position and target.
+        """
+        while True:
+            await asyncio.sleep(self._interval_s)
+            self.look()
+
+    def look(self) -> None:
+        """Look once; an interval has passed since the last time.
+
+        Raises:
+            RecoveryStalled: see `run`.
+        """
+        stand = {
+            progress.partition: progress._replace(rate=None)
+            for progress in self._readiness.partitions() or ()
+            if not progress.served
+        }
+        self._still_s = self._still_s + self._interval_s if stand and stand == self._seen else 0.0
+        self._seen = stand
+        if self._still_s >= self._bound_s:
+            raise RecoveryStalled(f"nothing moved for {self._still_s:.0f} s: {_words(list(stand.values()))}")
+
+
+def _words(stand: Sequence[PartitionProgress]) -> str:
+    named = "; ".join(_where(progress) for progress in stand[:NAMED_MAX])
+    rest = len(stand) - NAMED_MAX
+    return named if rest <= 0 else f"{named}; and {rest} more"
+
+
+def _where(progress: PartitionProgress) -> str:
+    if progress.target is None:
+        return f"partition {progress.partition} is at offset {progress.position}, and its end is not known"
+    if progress.position >= progress.target:
+        return f"partition {progress.partition} is folded up to offset {progress.position} and not owned"
+    return f"partition {progress.partition} is at offset {progress.position} of {progress.target}"
