@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.synchronised
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix unit integration acceptance bench bench-connect docs clean
+.PHONY: help demo test check fix unit integration acceptance simulate bench bench-connect docs clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -41,6 +41,11 @@ integration: $(STAMP) ## The tests on real Kafka and PostgreSQL
 
 acceptance: $(STAMP) ## The tests through the installed command
 	@$(BIN)/python -m pytest tests/acceptance
+
+simulate: $(STAMP) ## Run the protocol in simulated worlds: SEEDS=100 STEPS=6000 FIRST=1, or SEED=17 alone with its schedule
+	@$(BIN)/python -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(STEPS),--steps $(STEPS)) \
+	  $(if $(FIRST),--first $(FIRST)) $(if $(SEED),--seed $(SEED)) $(if $(WITHOUT),--without $(WITHOUT)) \
+	  $(if $(BROKEN),--broken "$(BROKEN)")
 
 bench: $(STAMP) ## Measure against stock Faust on the same broker, as a table and as JSON
 	@$(BIN)/python -m tests.bench --json .cache/bench.json

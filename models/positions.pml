@@ -17,13 +17,14 @@
 #include "ownership/promises.pml"
 
 #ifndef WORKERS
-#define WORKERS 4
+#define WORKERS 3
 #endif
 #ifndef ROWS
 #define ROWS 2
 #endif
+/* Points that are written in all, by whomever. */
 #ifndef POINTS
-#define POINTS 1
+#define POINTS 3
 #endif
 #ifndef TOPIC_LENGTH
 #define TOPIC_LENGTH 15
@@ -53,6 +54,7 @@ byte seen;
 byte taken;
 /* The newest claim that has fenced or begun; only the promise looks at it. What a deposed owner begins with is no loss. */
 byte newest;
+byte points_left = POINTS;
 #define bit_of(row) (1 << (row))
 #define all_through(row) ((1 << (row)) - 1)
 
@@ -143,7 +145,6 @@ proctype Worker(byte claim) {
 	byte fence_at;
 	byte sent;
 	byte delivered;
-	byte points_left = POINTS;
 	/* The fences that it will remove, one bit for each claim. */
 	byte older_fences;
 end:

@@ -121,13 +121,14 @@ COMMAND_TYPES: Final[dict[str, type[Command]]] = {
 
 @dataclass(frozen=True, slots=True)
 class CheckPassed:
-    """The connection check passed. Durations in milliseconds."""
+    """The connection check passed. Durations in milliseconds; see `statemachine.events.ConnectChecked`."""
 
     available: int
     required: int
     migrations_on_database: int
     took_ms: int
     replication: ReplicationMode = ReplicationMode.OFF
+    settings: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,10 +118,11 @@ def _retry(state: TenantState, command: Retry, _now: datetime, _terms: Terms) ->
 
 
 def _shutdown(state: TenantState, command: Shutdown, _now: datetime, _terms: Terms) -> Decision:
+    code, message = _GIVEN_UP.get(command.reason, (None, "a shutdown was requested"))
     if state.lifecycle in LIVE or (state.lifecycle is Lifecycle.STOPPING and state.reconnect):
-        return _stopping(Stop(command.reason, None, "a shutdown was requested"))
+        return _stopping(Stop(command.reason, code, message))
     if state.lifecycle is Lifecycle.ABSENT and state.reconnect:
-        return ConnectStopped(command.reason, None, "a shutdown was requested")
+        return ConnectStopped(command.reason, code, message)
     return None
 
 
@@ -145,7 +146,12 @@ def _check_passed(state: TenantState, report: CheckPassed, _now: datetime, _term
     if state.lifecycle is not Lifecycle.CHECKING:
         return None
     return ConnectChecked(
-        report.available, report.required, report.migrations_on_database, report.took_ms, report.replication
+        report.available,
+        report.required,
+        report.migrations_on_database,
+        report.took_ms,
+        report.replication,
+        report.settings,
     )
 
 
@@ -255,6 +261,15 @@ _EXCEEDED: Final = {
     ),
 }
 """What a recovery window that has run out leads to."""
+
+
+_GIVEN_UP: Final[dict[StopReason, tuple[str | None, str]]] = {
+    StopReason.SUSPENDED: ("RealtimeDisabledForTenant", "the tenant is suspended"),
+    StopReason.TENANT_NOT_FOUND: ("TenantNotFound", "the catalog has no such tenant"),
+    StopReason.REMOVED: (None, "the tenant was removed from the catalog"),
+    StopReason.REBALANCING: (None, "another region serves the tenant now"),
+}
+"""Code and message of a shutdown that the catalog asks for."""
 
 
 def paused_message(pause: Pause) -> str:

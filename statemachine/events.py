@@ -56,6 +56,9 @@ class ConnectChecked:
     migrations_on_database: Annotated[Count, Field(description="migrations recorded in the database")]
     took_ms: Annotated[Count, Field(description="duration of the check in milliseconds")]
     replication: Annotated[ReplicationMode, Field(description="how rows are to be streamed")] = ReplicationMode.OFF
+    settings: Annotated[
+        str | None, Field(description="fingerprint of what the tenant is connected with, without its password")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ def _requested(_state: TenantState, _event: Event, data: ConnectRequested) -> Ch
 
 
 def _checked(_state: TenantState, _event: Event, data: ConnectChecked) -> Changes:
-    return {"migrations": data.migrations_on_database, "mode": data.replication}
+    return {"migrations": data.migrations_on_database, "mode": data.replication, "settings": data.settings}
 
 
 def _provisioned(state: TenantState, _event: Event, data: ConnectProvisioned) -> Changes:

@@ -128,6 +128,7 @@ class TenantState(NamedTuple):
         partitions_failed: days without a partition of their own, ISO 8601, ascending.
         gap_event: the last event that told of rows that may be missing.
         partitions_event: the event that told last that a day has no partition.
+        settings: fingerprint of what the last check found good to connect with; None where the log does not say.
     """
 
     tenant: str
@@ -166,3 +167,4 @@ class TenantState(NamedTuple):
     partitions_failed: tuple[str, ...] = ()
     gap_event: EventName | None = None
     partitions_event: EventName | None = None
+    settings: str | None = None

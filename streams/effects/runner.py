@@ -58,10 +58,10 @@ class EffectRunner:
     def reconsider(self, owner: Owner, state: TenantState) -> None:
         """The tenant's catalog entry is another one: report where it differs from what is held."""
         work = self._work.get(owner, {}).get(state.tenant)
-        if work is not None:
-            self._spawn(work.reconsider())
-        elif state.retry_at is not None:
+        if state.retry_at is not None:
             owner.report(state.tenant, SettingsChanged(), "effect:catalog")
+        elif work is not None:
+            self._spawn(work.reconsider())
 
     def migrate(self, owner: Owner, tenant: str) -> None:
         """Bring the database of a tenant that is not connected up to date, once at a time."""

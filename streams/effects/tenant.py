@@ -36,6 +36,10 @@ from streams.tenantdb.provision import provision
 log = structlog.get_logger(__name__)
 
 
+class SettingsDiffer(Exception):
+    """The catalog asks for another connection than the one that was found good."""
+
+
 class TenantWork:
     """Does what the tenant's state calls for, and reports what came of it.
 
@@ -52,6 +56,7 @@ class TenantWork:
         self._means = means
         self._report = report
         self._reaction = Reaction.REST
+        self._settings: str | None = None
         self._task: asyncio.Task[None] | None = None
         self._connection: TenantConnection | None = None
         self._wanted: Wanted | None = None
@@ -67,6 +72,7 @@ class TenantWork:
 
     def want(self, state: TenantState) -> None:
         """Do what ``state`` calls for; what is done already goes on."""
+        self._settings = state.settings
         if state.retried_at != self._retried_at:
             self._retried_at = state.retried_at
             self._retried.set()
@@ -85,7 +91,8 @@ class TenantWork:
         except (Unwanted, KafkaUnreachable) as error:
             log.warning("catalog.not_compared", tenant=self._tenant, error=str(error))
             return
-        if asked != self._wanted:
+        # Where nothing was asked for yet, whoever asks next compares.
+        if self._wanted is not None and asked != self._wanted:
             self._report(SettingsChanged(), "effect:catalog")
 
     async def close(self) -> None:
@@ -104,6 +111,8 @@ class TenantWork:
         except TenantDatabaseFailure as error:
             await self._close_all()
             self._report(EffectFailed(StopReason(error.reason), str(error.code), str(error)), f"effect:{due.value}")
+        except SettingsDiffer:
+            self._report(SettingsChanged(), f"effect:{due.value}")
         except KafkaUnreachable as error:
             await self._close_all()
             failure = EffectFailed(StopReason.DATABASE_UNAVAILABLE, error.code, str(error))
@@ -126,16 +135,21 @@ class TenantWork:
                 await self._close_all()
 
     async def _check(self) -> None:
-        asked = await self._ask()
+        asked = self._wanted = wanted(await entry_of(self._means, self._tenant))
         async with self._place(asked.database):
             checked = await check(asked.database, self._means.limits)
         report = CheckPassed(
-            checked.available, checked.required, checked.migrations_on_database, checked.took_ms, asked.mode
+            checked.available,
+            checked.required,
+            checked.migrations_on_database,
+            checked.took_ms,
+            asked.mode,
+            asked.fingerprint,
         )
         self._report(report, "effect:check")
 
     async def _provision(self) -> None:
-        database = (await self._ask()).database
+        database = await self._checked()
         await self._open(database)
         async with self._place(database):
             done = await provision(database, self._means.now().date(), self._means.limits)
@@ -163,7 +177,7 @@ class TenantWork:
         for delay_ms in delays_ms(*self._means.backoff_ms, self._means.chance):
             self._retried.clear()
             try:
-                await self._open((await self._ask()).database)
+                await self._open(await self._checked())
             except TenantDatabaseFailure as error:
                 log.warning("database.unavailable", tenant=self._tenant, code=str(error.code))
                 self._report(ConnectionLost(str(error.code), str(error)), "effect:hold")
@@ -198,9 +212,18 @@ class TenantWork:
                 log.warning("claim.superseded", tenant=self._tenant, claim=self._claim, held_by=error.held_by)
                 await asyncio.sleep(delay_ms / 1000)
 
-    async def _ask(self) -> Wanted:
-        self._wanted = wanted(await entry_of(self._means, self._tenant))
-        return self._wanted
+    async def _checked(self) -> Database:
+        """The database that the tenant's check found good, be it an owner's before.
+
+        Raises:
+            SettingsDiffer: the catalog asks for another connection by now; that one is to be checked first.
+        """
+        asked = wanted(await entry_of(self._means, self._tenant))
+        if self._wanted is None and self._settings in {None, asked.fingerprint}:
+            self._wanted = asked
+        if asked != self._wanted:
+            raise SettingsDiffer
+        return asked.database
 
     def _place(self, database: Database) -> AbstractAsyncContextManager[None]:
         return self._means.bounds.place(server_of(database), self._tenant, first=self._means.used(self._tenant))

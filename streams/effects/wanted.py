@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import json
+from hashlib import blake2b
+from typing import Final, NamedTuple
 
 from statemachine.commands import EffectFailed
 from statemachine.state import ReplicationMode, StopReason
 from streams.catalog.entry import CatalogEntry, Database
 from streams.effects.means import Means
 from streams.errors import CatalogUnreadable, CredentialsUnreadable
+
+
+FINGERPRINT_BYTES: Final = 8
+"""Bytes of a fingerprint; it tells two entries of one tenant apart and guards nothing."""
 
 
 class Unwanted(Exception):
@@ -18,7 +24,7 @@ class Unwanted(Exception):
         failure: the same as a report.
     """
 
-    def __init__(self, reason: StopReason, code: str, message: str) -> None:
+    def __init__(self, reason: StopReason, code: str | None, message: str) -> None:
         super().__init__(message)
         self.failure = EffectFailed(reason, code, message)
 
@@ -33,6 +39,17 @@ class Wanted(NamedTuple):
 
     database: Database
     mode: ReplicationMode
+
+    @property
+    def fingerprint(self) -> str:
+        """Hexadecimal BLAKE2b (RFC 7693) of everything but the password: the next owner compares it with the entry.
+
+        A password is no part of it, for whoever reads the log could try passwords against it; a new one is taken
+        with the next session anyway.
+        """
+        known = {**self.database.model_dump(mode="json", exclude={"password"}), "mode": self.mode.value}
+        text = json.dumps(known, sort_keys=True)
+        return blake2b(text.encode(), digest_size=FINGERPRINT_BYTES).hexdigest()
 
 
 async def entry_of(means: Means, tenant: str) -> CatalogEntry:
@@ -51,8 +68,7 @@ async def entry_of(means: Means, tenant: str) -> CatalogEntry:
     if entry.suspended:
         raise Unwanted(StopReason.SUSPENDED, "RealtimeDisabledForTenant", "the tenant is suspended")
     if not means.serves(entry.region):
-        message = f"platform region {entry.region!r} is served by another region"
-        raise Unwanted(StopReason.REBALANCING, "TenantInOtherRegion", message)
+        raise Unwanted(StopReason.REBALANCING, None, f"platform region {entry.region!r} is served by another region")
     return entry
 
 

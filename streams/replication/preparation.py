@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from streams.replication.failure import ReplicationCode, ReplicationFailure, setup_failure
+from streams.replication.leaving import within
 from streams.replication.order import StreamLimits, StreamOrder
 from streams.replication.session import MadeSlot, ReplicationSession, System
 from streams.tenantdb.failure import TenantDatabaseFailure, target
@@ -82,15 +83,21 @@ async def prepare(order: StreamOrder, limits: StreamLimits) -> Prepared:
 async def end_session(order: StreamOrder, limits: StreamLimits, session: ReplicationSession) -> None:
     """Close a session, and see to it that the server has ended it, its slot included; raises nothing but cancellation.
 
-    A backend that waits for a transaction does not notice that its client has gone.
+    A backend that waits for a transaction does not notice that its client has gone. What is not ended within the bounds
+    ends by itself, at the latest when the tenant's lock is taken over.
     """
     session.close()
     backend = Backend(session.backend_pid, replication_session_name(order.claim))
-    try:
+
+    async def end() -> None:
         async with order.borrow() as sql:
             await end_backend(sql, order.database, backend, limits.clear_ms)
-    except TenantDatabaseFailure as error:
-        log.warning("replication.session_not_ended", tenant=order.tenant, backend=str(backend), error=str(error))
+
+    try:
+        await within(limits.clear_ms + limits.session.close_ms, end())
+    except (TenantDatabaseFailure, TimeoutError) as error:
+        reason = str(error) or "no answer in time"
+        log.warning("replication.session_not_ended", tenant=order.tenant, backend=str(backend), error=reason)
 
 
 async def _clear_the_way(order: StreamOrder, limits: StreamLimits) -> None:

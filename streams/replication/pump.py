@@ -21,10 +21,6 @@ from streams.tenantdb.failure import target
 STATUS_PART: Final = 3
 """Statuses within the server's `wal_sender_timeout`: it asks for one at half of it, and hangs up at its end."""
 
-ENCRYPTED_LOOKS: Final = 3
-"""Looks for a message on an encrypted session before it counts as drained: what the TLS library has decrypted and
-libpq has not taken yet, at most a record of 16 KB, shows on no socket, and libpq takes 8 KB or more at a time."""
-
 log = structlog.get_logger(__name__)
 
 
@@ -65,7 +61,6 @@ class Pump:
         self._database = database
         self._limits = limits
         self._broke = broke
-        self._looks = ENCRYPTED_LOOKS if session.encrypted else 1
         self._status_interval_s = _status_interval_s(limits.status_interval_ms, sender_timeout_ms)
         self._confirmed = outbox.acknowledged_lsn
         self._read_up_to = outbox.acknowledged_lsn
@@ -96,7 +91,7 @@ class Pump:
             return
         if self._status is not None:
             self._status.cancel()
-        self._status = self._loop.call_later(self._status_interval_s, self.tell)
+        self._status = self._loop.call_later(self._status_interval_s, self._tick)
         self._confirmed = self._outbox.acknowledged_lsn
         self._read_up_to = max(self._read_up_to, self._confirmed)
         try:
@@ -109,6 +104,12 @@ class Pump:
         if self._confirmation is None and self._running and self._outbox.acknowledged_lsn > self._confirmed:
             interval_s = self._limits.confirm_interval_ms / 1000
             self._confirmation = self._loop.call_later(interval_s, self._confirm)
+
+    def _tick(self) -> None:
+        self.tell()
+        if self._running and not self.waiting:
+            # Of what the TLS library has decrypted the socket says nothing, and libpq may have left a few bytes there.
+            self._turn()
 
     def _confirm(self) -> None:
         self._confirmation = None
@@ -143,16 +144,12 @@ class Pump:
         """Tell whether there may be more."""
         read, take, outbox = self._session.read, self._intake.take, self._outbox
         room = self._limits.turn_bytes
-        looks = self._looks
         for _ in range(self._limits.turn_messages):
             if outbox.full:
                 self._wait_for_room()
                 return False
             message = read()
             if message is None:
-                looks -= 1
-                if looks:
-                    continue
                 self._drained()
                 return False
             payload = message.payload
@@ -178,11 +175,14 @@ class Pump:
     async def _resume(self) -> None:
         try:
             await self._outbox.room()
+            self._session.watch(self._readable)
         except DeliveryFailed:
             return  # whoever watches the outbox is told, too
+        except (psycopg2.Error, ValueError, OSError) as error:  # the socket was closed meanwhile
+            self._end(connection_down(error, self._database))
+            return
         self._room = None
         self.waiting = False
-        self._session.watch(self._readable)
         self._turn()
 
     def _end(self, failure: ReplicationFailure) -> None:

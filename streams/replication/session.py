@@ -59,7 +59,6 @@ class ReplicationSession:
 
     Attributes:
         backend_pid: process id of its WAL sender.
-        encrypted: whether bytes may wait in the TLS library, where no selector sees them.
         read: takes the next message of the stream from what has arrived, None where no whole one has; raises
             `psycopg2.Error`.
 
@@ -74,7 +73,6 @@ class ReplicationSession:
         "_status",
         "_watched",
         "backend_pid",
-        "encrypted",
         "read",
     )
 
@@ -88,7 +86,6 @@ class ReplicationSession:
         # of overlapping transactions are under way that confirms too much. So the cursor that reads is told of none.
         self._status = connection.cursor()
         self.backend_pid: int = connection.info.backend_pid
-        self.encrypted: bool = connection.info.ssl_in_use
         self.read: Callable[[], Any] = self._cursor.read_message
         extensions.register_type(_RAW, self._cursor)
 

@@ -13,6 +13,7 @@ from streams.errors import DeliveryFailed, RuntimeFailure
 from streams.replication.backlog import Backlog
 from streams.replication.failure import ReplicationCode, ReplicationFailure
 from streams.replication.intake import Intake
+from streams.replication.leaving import within
 from streams.replication.order import Started, StreamLimits, StreamOrder
 from streams.replication.preparation import Prepared, end_session, prepare
 from streams.replication.proving import Proving
@@ -135,8 +136,7 @@ class Stream:
 
     async def _write_last_point(self) -> None:
         try:
-            async with asyncio.timeout(self._limits.planned_stop_ms / 1000):
-                await self._proving.refresh(at_once=True)
+            await within(self._limits.planned_stop_ms, self._proving.refresh(at_once=True))
         except (TimeoutError, RuntimeFailure) as error:
             reason = str(error) or f"it was not proved within {self._limits.planned_stop_ms} ms"
             log.warning("replication.last_point_not_written", tenant=self._order.tenant, error=reason)

@@ -129,7 +129,7 @@ def decode_heading(value: bytes, place: Place) -> Heading:
     checksum, body = rest[:CHECKSUM_BYTES], rest[CHECKSUM_BYTES:]
     try:
         heading = _HEADINGS.decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Doubt(f"its heading cannot be read: {error}") from error
     if heading.version != version():
         raise Doubt(f"another version of this program wrote it: {heading.version}, this one is {version()}")
@@ -167,7 +167,7 @@ class StateCodec:
             raise Doubt(f"the checksum of a tenant's state is wrong, at key {key.hex()}")
         try:
             state = _STATES.decode(body)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise Doubt(f"a tenant's state cannot be read, at key {key.hex()}: {error}") from error
         return state
 

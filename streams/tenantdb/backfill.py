@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from streams.catalog.entry import Database
-from streams.tenantdb.failure import translated
+from streams.tenantdb.failure import OperationalCode, Reason, TenantDatabaseFailure, target, translated
 
 EPOCH: Final = 1 << 32
 """Transaction numbers that 32 bits tell apart."""
@@ -56,11 +56,13 @@ select {COLUMNS}, false as unexpected
  order by inserted_at, id
 """  # noqa: S608  # see above
 
-# What the database or the role says about time must not end a reading that waits for Kafka.
-UNBOUNDED = """
-select pg_catalog.set_config(name, '0', true)
+# What the database or the role says about time must not end a reading that waits for Kafka; and a policy that hid rows
+# from us would lose them without a word, where this makes it an error.
+UNHINDERED = """
+select pg_catalog.set_config(name, case name when 'row_security' then 'off' else '0' end, true)
   from pg_catalog.pg_settings
- where name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout', 'lock_timeout')
+ where name in ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout', 'lock_timeout',
+                'row_security')
 """
 
 
@@ -136,9 +138,16 @@ class Reading:
         with translated(self._database, "Reading rows of realtime.messages back"):
             cursor = await self._session.cursor(query, *arguments, timeout=self._timeout_s)
             wanted = min(FIRST_ROWS, batch.rows)
-            while rows := await cursor.fetch(wanted, timeout=self._timeout_s):
+            while rows := await self._fetched(cursor, wanted):
                 wanted = batch.following(rows)
                 yield rows
+
+    async def _fetched(self, cursor: Any, wanted: int) -> list[Any]:
+        try:
+            return list(await cursor.fetch(wanted, timeout=self._timeout_s))
+        except (ValueError, OverflowError) as error:  # text that is no UTF-8, a time that Python does not know
+            message = f"A row of realtime.messages on {target(self._database)} cannot be read: {error}. Delete it."
+            raise TenantDatabaseFailure(Reason.UNAVAILABLE, OperationalCode.UNABLE_TO_CONNECT, message) from error
 
 
 @asynccontextmanager
@@ -158,7 +167,7 @@ async def reading(session: Any, database: Database, snapshot: str, timeout_ms: i
         async with session.transaction(isolation="repeatable_read", readonly=True):
             literal = snapshot.replace("'", "''")
             await session.execute(f"set transaction snapshot '{literal}'")
-            await session.execute(UNBOUNDED)
+            await session.execute(UNHINDERED)
             yield Reading(session, database, SnapshotFacts(**await session.fetchrow(FACTS)), timeout_ms)
 
 

@@ -182,7 +182,7 @@ class TenantConnection:
     async def _close_pool(self) -> None:
         if self._pool is None:
             return
-        pooled = [session.get_server_pid() for session in self._sessions]
+        pooled = [session.get_server_pid() for session in self._sessions if not session.is_closed()]
         try:
             async with asyncio.timeout(self._limits.close_ms / 1000):
                 await self._pool.close()

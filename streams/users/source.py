@@ -49,7 +49,7 @@ class UsersSource:
     def __init__(self, configuration: dict[str, Any], topic: str) -> None:
         properties = {"enable.partition.eof": True, "queued.max.messages.kbytes": QUEUE_KILOBYTES_MAX}
         self._consumer = Consumer({**configuration, **properties}, logger=_LOGGER)
-        # A broker answers one request of a connection after the other: a question would wait for every fetch that waits.
+        # A broker answers the requests of a connection in turn: a question would wait for every fetch that waits.
         self._asker = Consumer(configuration, logger=_LOGGER)
         self._topic = topic
         self._ask_again_at: dict[int, float] = {}

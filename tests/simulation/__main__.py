@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
-from tests.simulation.minimal import minimal
+from tests.simulation.minimal import superfluous
 from tests.simulation.simulation import Result, simulate
 from tests.simulation.variants import VARIANTS
 
@@ -76,7 +76,7 @@ def _show(failed: Result, arguments: argparse.Namespace) -> None:
     _say(f"seed {failed.seed} fails after {failed.steps} steps: {failed.violation}")
     without, steps = arguments.without, arguments.steps
     if not arguments.whole:
-        without, steps = minimal(failed, arguments.steps, arguments.broken)
+        without = superfluous(failed, steps, arguments.broken)
     again = simulate(failed.seed, steps, without=without, broken=arguments.broken, schedule=True)
     path = _keep(again)
     _say("\n".join(again.lines[-LINES_SHOWN:]))

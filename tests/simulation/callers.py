@@ -27,6 +27,9 @@ TWICE_SHARE: Final = 0.05
 FORGOTTEN_SHARE: Final = 0.15
 """Share of turns in which a client writes a command once and wants no answer: nothing makes good for its loss."""
 
+NONSENSE_SHARE: Final = 0.3
+"""Share of these turns in which it also writes what is no command."""
+
 PAUSE_S_MAX: Final = 6.0
 
 WEIGHTS: Final = {"connect": 8, "status": 4, "shutdown": 3, "reload": 2, "pause": 2, "resume": 3}
@@ -108,6 +111,8 @@ class Caller:
             self._asked += 1
             request = Request(f"c{self._number}-{self._asked}", tenant, self._command(PauseTenant.type), None)
             self._world.scheduler.soon(self._arrive, request)
+            if chance.random() < NONSENSE_SHARE:
+                self._world.scheduler.soon(self._arrive_as_nonsense, tenant)
             self.think()
             return
         self.ask(tenant, self._command(chance.choices(self._types, self._weights)[0]))
@@ -144,6 +149,11 @@ class Caller:
         partition = world.place_of(request.tenant)
         world.scheduler.say(f"{self} asks {request.tenant} to {request.command} as {request.id}")
         world.broker.append(world.topics.commands, partition, request.tenant.encode(), encode_command(request))
+
+    def _arrive_as_nonsense(self, tenant: str) -> None:
+        world = self._world
+        nonsense = world.scheduler.random.choice((b"", b"{", b'{"type":"fly"}', b'{"type":"connect","data":{"wait":1}}'))
+        world.broker.append(world.topics.commands, world.place_of(tenant), tenant.encode(), nonsense)
 
     def _read(self, reply: Reply) -> None:
         asked = self.waiting

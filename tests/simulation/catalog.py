@@ -6,16 +6,21 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError, TopicPartition
+from pydantic import SecretStr
 
 from streams.catalog.crypto import Cipher
 from streams.catalog.entry import CatalogEntry, Database, Replication, ReplicationMode, Tls
-from streams.catalog.record import encode, suspended
+from streams.catalog.record import encode
 from tests.simulation.broker import Broker, Place, Stored
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
 
-PLATFORM_REGION: Final = "local"
+HERE: Final = "local"
+"""The region of all workers."""
+
+ELSEWHERE: Final = "us-east-1"
+"""A platform region that another region serves."""
 
 
 class Catalog:
@@ -26,35 +31,57 @@ class Catalog:
         topic: the tenants' topic.
         cipher: encrypts credentials.
         place_of: the partition of a tenant.
+
+    Attributes:
+        unwanted: tenants that are not to be connected as their entries are now.
+        moved: tenants that another region ever served.
     """
 
     def __init__(self, broker: Broker, topic: str, cipher: Cipher, place_of: Callable[[str], int]) -> None:
-        self.suspended: set[str] = set()
+        self.unwanted: set[str] = set()
+        self.moved: set[str] = set()
         self._broker = broker
         self._topic = topic
         self._cipher = cipher
         self._place_of = place_of
-        self._records: dict[str, bytes] = {}
+        self._entries: dict[str, CatalogEntry] = {}
 
     def put(self, tenant: str, host: str, mode: ReplicationMode) -> None:
         """A tenant whose database is at ``host``."""
         database = Database.model_validate(
-            {"host": host, "name": tenant, "user": "tenant", "password": "secret", "tls": Tls.DISABLE}
+            {"host": host, "name": tenant, "user": "tenant", "password": "0", "tls": Tls.DISABLE}
         )
-        self._records[tenant] = encode(
-            CatalogEntry(tenant=tenant, region=PLATFORM_REGION, database=database, replication=Replication(mode=mode)),
-            self._cipher,
-        )
-        self._write(tenant)
+        replication = Replication(mode=mode)
+        self._write(CatalogEntry(tenant=tenant, region=HERE, database=database, replication=replication))
 
-    def suspend(self, tenant: str, *, to: bool) -> None:
-        """Suspend a tenant, or not any more."""
-        (self.suspended.add if to else self.suspended.discard)(tenant)
-        self._records[tenant] = suspended(self._records[tenant], to=to)
-        self._write(tenant)
+    def suspend(self, tenant: str) -> None:
+        """It is not to be connected."""
+        self.unwanted.add(tenant)
+        self._write(self._entries[tenant].model_copy(update={"suspended": True}))
 
-    def _write(self, tenant: str) -> None:
-        self._broker.append(self._topic, self._place_of(tenant), tenant.encode(), self._records[tenant])
+    def move(self, tenant: str) -> None:
+        """Another region serves it."""
+        self.unwanted.add(tenant)
+        self.moved.add(tenant)
+        self._write(self._entries[tenant].model_copy(update={"region": ELSEWHERE}))
+
+    def change(self, tenant: str) -> None:
+        """Its password is another one, so it is to be connected anew."""
+        entry = self._entries[tenant]
+        password = SecretStr(str(int(entry.database.password.get_secret_value()) + 1))
+        database = entry.database.model_copy(update={"password": password})
+        self._write(entry.model_copy(update={"database": database}))
+
+    def want(self, tenant: str) -> None:
+        """It is to be connected, here."""
+        if tenant in self.unwanted:
+            self.unwanted.discard(tenant)
+            self._write(self._entries[tenant].model_copy(update={"suspended": False, "region": HERE}))
+
+    def _write(self, entry: CatalogEntry) -> None:
+        self._entries[entry.tenant] = entry
+        place = self._place_of(entry.tenant)
+        self._broker.append(self._topic, place, entry.tenant.encode(), encode(entry, self._cipher))
 
 
 class _Message:

@@ -188,8 +188,29 @@ def _backend_killed(world: World, process: Process, fault: Fault) -> None:
 def _suspend(world: World, process: Process, fault: Fault) -> None:
     del process
     tenant = world.tenants[int(fault.chance * len(world.tenants))]
-    world.catalog.suspend(tenant, to=True)
-    world.scheduler.after(4 * fault.size, world.unsuspend, tenant)
+    world.catalog.suspend(tenant)
+    world.scheduler.after(12 * fault.size, world.catalog.want, tenant)
+
+
+def _move(world: World, process: Process, fault: Fault) -> None:
+    """The tenant moves to another region, and back."""
+    del process
+    tenant = world.tenants[int(fault.chance * len(world.tenants))]
+    world.catalog.move(tenant)
+    world.scheduler.after(4 * fault.size, world.catalog.want, tenant)
+
+
+def _change(world: World, process: Process, fault: Fault) -> None:
+    del process
+    world.catalog.change(world.tenants[int(fault.chance * len(world.tenants))])
+
+
+def _blackout(world: World, process: Process, fault: Fault) -> None:
+    """Kafka is away for everybody."""
+    del process
+    for running in world.processes.values():
+        running.link.passage = Passage.CUT
+        world.scheduler.after(2 * world.session_timeout_s * fault.size**2, _open, running)
 
 
 def _newcomer(world: World, process: Process, fault: Fault) -> None:
@@ -218,6 +239,9 @@ KINDS: Final[dict[str, Callable[[World, Process, Fault], None]]] = {
     "database cut": _database_cut,
     "backend killed": _backend_killed,
     "suspend": _suspend,
+    "move": _move,
+    "change": _change,
+    "blackout": _blackout,
     "newcomer": _newcomer,
 }
 """Every kind of fault, by its name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +14,7 @@ from statemachine.machines import Lifecycle, Replication
 from statemachine.state import ReplicationMode
 from streams.errors import LogCorrupt
 from streams.registry.partition import fold_records
-from streams.wire.command import decode_command
+from streams.wire.command import Request, Unreadable, decode_command
 from streams.wire.reply import Reply
 from tests.simulation.callers import Caller
 from tests.simulation.process import START, Process
@@ -32,6 +33,8 @@ ROWS_UNDERWAY_MAX: Final = 5
 
 DEADLINES_S: Final = 25.0
 """Deadlines this close are waited for: pauses and recovery windows, and clocks that were set."""
+
+COMMAND_BYTES_MAX: Final = 1_000_000
 
 PROBLEMS_NAMED_MAX: Final = 6
 """Problems that a message names."""
@@ -64,6 +67,8 @@ class Settlement:
             gateway.idle = True
         # First what was begun comes to its end, with every deadline that was open; only then is anything wanted.
         self._until(self._unfinished)
+        for tenant in world.tenants:
+            world.catalog.want(tenant)
         for gateway in world.gateways:
             gateway.everybody = True
         world.scheduler.soon(self._bring_up)
@@ -105,11 +110,15 @@ class Settlement:
 
     def _unfinished(self) -> Iterator[str]:
         for caller in self._world.callers:
-            if caller.waiting is not None:
+            if caller.waiting is not None and caller.waiting.request.tenant not in self._world.catalog.unwanted:
                 yield f"{caller} waits for {caller.waiting.request}"
         yield from self._unowned()
         yield from self._unread()
         yield from self._open_deadlines()
+        for tenant in sorted(self._world.catalog.unwanted):
+            state = self._world.ledger_of(tenant).state(tenant)
+            if state.lifecycle is not Lifecycle.ABSENT:
+                yield f"{tenant} is {state.lifecycle.value}, and the catalog does not want it"
 
     def _unsettled(self) -> Iterator[str]:
         yield from self._unwanted()
@@ -178,12 +187,22 @@ class Settlement:
 
     def _lost_commands(self) -> Iterator[str]:
         """A pause always leads to an event: one that was written and has none was lost."""
-        world = self._world
-        for partition in range(world.partitions):
-            for stored in world.broker.partitions[world.topics.commands, partition]:
-                request = decode_command(stored.key, stored.value, "", value_bytes_max=1_000_000)
-                if isinstance(request.command, PauseTenant) and request.id not in world.ledgers.outcomes:
-                    yield f"the pause {request.id} of {request.tenant} at {partition}:{stored.offset} was lost"
+        topics, moved = self._world.topics, self._world.catalog.moved
+        for request, place in (*self._pauses(topics.commands), *self._pauses(topics.region_commands)):
+            # What is asked of a tenant while another region serves it is left to that region.
+            if request.tenant not in moved and request.id not in self._world.ledgers.outcomes:
+                yield f"the pause {request.id} of {request.tenant} at {place} was lost"
+
+    def _pauses(self, topic: str) -> Iterator[tuple[Request, str]]:
+        for partition in range(self._world.partitions):
+            for stored in self._world.broker.partitions[topic, partition]:
+                place = f"{topic}:{partition}:{stored.offset}"
+                with suppress(Unreadable):
+                    request = decode_command(
+                        stored.key, stored.value, place, value_bytes_max=COMMAND_BYTES_MAX, forwarded=True
+                    )
+                    if isinstance(request.command, PauseTenant):
+                        yield request, place
 
     def _readers(self, partition: int) -> Iterator[str]:
         """Readers that read in pieces, and again what they know, come to the same."""

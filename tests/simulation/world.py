@@ -265,11 +265,6 @@ class World:
             place = f"partition {number}, offset {owned.state.folded}"
             self.violated(f"{process} owns {place}, with a state that is not the log's there")
 
-    def unsuspend(self, tenant: str) -> None:
-        """The catalog wants a tenant again."""
-        if tenant in self.catalog.suspended:
-            self.catalog.suspend(tenant, to=False)
-
     def heal(self) -> None:
         """Nothing goes wrong any more, and what went wrong is mended."""
         self.scheduler.say("*** everything is mended")
@@ -278,8 +273,6 @@ class World:
             process.heal()
         for server in self.servers.values():
             server.up, server.slow, server.foreign = True, 1.0, 0
-        for tenant in self.tenants:
-            self.unsuspend(tenant)
 
     def close(self) -> None:
         """End everything, without a word."""

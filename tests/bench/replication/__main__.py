@@ -17,7 +17,7 @@ from rich.table import Table
 
 from streams.devstack.postgres import PostgresServer
 from streams.settings import Settings
-from tests.bench.ground import environment, ground, topics
+from tests.bench.ground import ground, topics
 from tests.bench.measure import Rate
 from tests.bench.replication.draining import PAYLOAD_BYTES, drain_both
 from tests.bench.replication.latency import Measured, measure

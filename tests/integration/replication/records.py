@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -47,7 +47,7 @@ async def broadcasting(settings: Settings) -> AsyncIterator[Broadcaster]:
         await broadcaster.close()
 
 
-async def send_all(outbox: Outbox, numbers: Sequence[int], size: int = 0) -> None:
+async def send_all(outbox: Outbox, numbers: Iterable[int], size: int = 0) -> None:
     """A transaction for each number: its LSN, its value and its tag; filled up to so many bytes."""
     for number in numbers:
         if outbox.full:

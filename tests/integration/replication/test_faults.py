@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from streams.replication.stream import Stream
 from streams.replication.watchdog import Watchdog
 from streams.tenantdb.naming import slot_name
 from tests.integration.replication.place import connected, fresh_database, provisioned_on, server
-from tests.integration.replication.scene import CLAIM, TENANT, Scene, insert, scene_of, slots
+from tests.integration.replication.scene import CLAIM, LIMITS, TENANT, Scene, insert, scene_of, slots
 from tests.support.waiting import DEADLINE_S, until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
 
 SENDER_TIMEOUT_S = 2
+STOP_BOUND_S = 3.0
 
 
 @contextmanager
@@ -218,6 +220,16 @@ async def test_a_stop_without_kafka_keeps_the_older_point_and_is_bounded(
     async with scene.streaming() as stream:
         await scene.topic.has(ids)
     assert stream.started.resumed_from == point
+
+
+async def test_a_server_that_stands_still_does_not_hold_up_a_stop(scene: Scene) -> None:
+    bound = replace(LIMITS.session, close_ms=200)
+    async with scene.connected() as connection:
+        stream = await scene.open(connection, clear_ms=200, planned_stop_ms=200, session=bound)
+        with frozen(connection.backend_pids()[1]), frozen(backend(stream)):
+            # The driver itself would wait for longer.
+            async with asyncio.timeout(STOP_BOUND_S):
+                await stream.close(planned=True)
 
 
 async def test_an_opening_while_kafka_stands_still_is_given_up(

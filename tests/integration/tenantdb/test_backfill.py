@@ -10,6 +10,8 @@ import pytest
 
 from streams.catalog.entry import Database
 from streams.tenantdb.backfill import Batch, Reading, reading
+from streams.tenantdb.failure import TenantDatabaseFailure
+from tests.integration.tenantdb.conftest import changed
 
 pytestmark = pytest.mark.postgres
 
@@ -44,12 +46,14 @@ async def writer(provisioned: Database) -> AsyncIterator[Any]:
 async def snapshot(database: Database) -> AsyncIterator[Reading]:
     """Read under a snapshot of now."""
     exporting, importing = await connected(database), await connected(database)
-    async with exporting.transaction(isolation="repeatable_read"):
-        name = await exporting.fetchval("select pg_export_snapshot()")
-        async with reading(importing, database, name, TIMEOUT_MS) as under:
-            yield under
-    await importing.close()
-    await exporting.close()
+    try:
+        async with exporting.transaction(isolation="repeatable_read"):
+            name = await exporting.fetchval("select pg_export_snapshot()")
+            async with reading(importing, database, name, TIMEOUT_MS) as under:
+                yield under
+    finally:
+        await importing.close()
+        await exporting.close()
 
 
 async def point(session: Any) -> int:
@@ -165,3 +169,26 @@ async def test_the_facts_of_a_snapshot_are_those_of_the_snapshot(provisioned: Da
             await writer.execute(INSERT, "later")
         assert under.facts.xmin <= under.facts.next_xid < await point(writer)
         assert abs(under.facts.at - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=1)
+
+
+async def test_rows_that_a_policy_would_hide_are_an_error(provisioned: Database, writer: Any, superuser: Any) -> None:
+    role = f"reader_{provisioned.name}"
+    await writer.execute(INSERT, "hidden")
+    await superuser.execute(f"create role {role} login password 'secret'")
+    await superuser.execute(f"grant usage on schema realtime to {role}; grant select on realtime.messages to {role}")
+    with pytest.raises(TenantDatabaseFailure, match="row-level security"):
+        async with snapshot(changed(provisioned, user=role, password="secret")) as under:
+            _ = [rows async for rows in under.since_transaction(1, FAR_FUTURE, BATCH)]
+    await superuser.execute(f"drop owned by {role}; drop role {role}")
+
+
+async def test_a_row_that_cannot_be_read_is_an_error(provisioned: Database, writer: Any) -> None:
+    await writer.execute(
+        "create table realtime.messages_bc partition of realtime.messages for values from ('4000-01-01 BC') to ('2000-01-01 BC')"
+    )
+    await writer.execute(
+        INSERT.replace("payload)", "payload, inserted_at)").replace("'{}')", "'{}', '3000-01-01 BC')"), "t"
+    )
+    with pytest.raises(TenantDatabaseFailure, match="cannot be read"):
+        async with snapshot(provisioned) as under:
+            _ = [rows async for rows in under.since_transaction(1, FAR_FUTURE, BATCH)]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from streams.devstack.process import log_tail
 from streams.settings import Settings
 from streams.settings.description import variable_name
 
@@ -34,6 +35,11 @@ class WorkerProcess:
     @property
     def exit_code(self) -> int | None:
         return self._process.poll()
+
+    @property
+    def tail(self) -> str:
+        """The end of what it logged, for whoever waited in vain."""
+        return log_tail(self._log)
 
     @property
     def partitions(self) -> list[int]:
@@ -60,12 +66,12 @@ class Processes:
         self._directory = directory
         self._started: list[WorkerProcess] = []
 
-    def start(self, name: str) -> WorkerProcess:
-        """Start a worker; it is ready later."""
-        given = self._settings.model_dump(mode="json", include=self._settings.model_fields_set)
+    def start(self, name: str, **changed: Any) -> WorkerProcess:
+        """Start a worker, with other settings where some are given; it is ready later."""
+        given = self._settings.model_dump(mode="json", include=self._settings.model_fields_set) | changed
         keys = {number: key.get_secret_value() for number, key in self._settings.encryption_keys.items()}
-        given |= {"encryption_keys": json.dumps(keys), "worker_name": name}
-        variables = {variable_name(field): str(value) for field, value in given.items()}
+        given |= {"encryption_keys": keys, "worker_name": name}
+        variables = {variable_name(field): _written(value) for field, value in given.items()}
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), **variables}
         process = WorkerProcess(environment, self._directory / name)
         self._started.append(process)
@@ -74,3 +80,7 @@ class Processes:
     def kill_all(self) -> None:
         for process in self._started:
             process.kill()
+
+
+def _written(value: object) -> str:
+    return json.dumps(value) if isinstance(value, dict) else str(value)

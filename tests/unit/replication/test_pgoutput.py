@@ -4,7 +4,7 @@ import struct
 from typing import Any, Final
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.errors import PgoutputUnreadable
@@ -45,27 +45,32 @@ def flipped(payload: bytes, bit: int) -> bytes:
     return bytes(changed)
 
 
+@settings(deadline=None)
 @given(encoder.begins)
 def test_the_begin_of_a_transaction_reads_as_it_was_written(record: Begin) -> None:
     assert Decoder().decode(encoder.begin(record)) == record
 
 
+@settings(deadline=None)
 @given(encoder.commits)
 def test_the_commit_of_a_transaction_reads_as_it_was_written(record: Commit) -> None:
     assert Decoder().decode(encoder.commit(record)) == record
 
 
+@settings(deadline=None)
 @given(encoder.relations(), st.sampled_from([b"d", b"n", b"f", b"i"]))
 def test_a_relation_reads_as_it_was_announced(record: Relation, identity: bytes) -> None:
     assert Decoder().decode(encoder.relation(record, identity)) == record
 
 
+@settings(deadline=None)
 @given(encoder.rows(), st.booleans())
 def test_a_row_reads_as_it_was_written_in_both_formats(found: tuple[Relation, tuple[Any, ...]], binary: bool) -> None:
     relation, values = found
     assert knowing(relation).decode(encoder.insert(relation, values, binary=binary)) == Insert(relation.oid, values)
 
 
+@settings(deadline=None)
 @given(encoder.skipped)
 def test_what_nothing_is_done_with_is_told_by_its_kind(payload: bytes) -> None:
     kinds = {
@@ -108,27 +113,32 @@ def test_text_that_is_no_utf_8_stays_bytes_and_its_neighbours_are_read() -> None
     assert knowing(relation).decode(payload) == Insert(7, ("fine", b"\xff\xfe"))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_random_bytes_are_a_message_or_unreadable(payload: bytes) -> None:
     assert outcome(payload) in OUTCOMES
 
 
+@settings(deadline=None)
 @given(st.sampled_from(list(b"BCRIUDTYOMSEcAbPKrp")), st.binary(max_size=200))
 def test_random_bytes_behind_a_known_kind_are_a_message_or_unreadable(kind: int, rest: bytes) -> None:
     assert outcome(bytes([kind]) + rest) in OUTCOMES
 
 
+@settings(deadline=None)
 @given(encoder.payloads)
 def test_no_beginning_of_a_message_is_taken_for_a_message(payload: bytes) -> None:
     for end in range(len(payload)):
         unreadable(payload[:end])
 
 
+@settings(deadline=None)
 @given(encoder.payloads, st.binary(min_size=1, max_size=20))
 def test_a_message_that_is_too_long_is_unreadable(payload: bytes, more: bytes) -> None:
     unreadable(payload + more)
 
 
+@settings(deadline=None)
 @given(encoder.payloads, st.data())
 def test_a_message_with_a_flipped_bit_is_a_message_or_unreadable(payload: bytes, chance: st.DataObject) -> None:
     bit = chance.draw(st.integers(0, 8 * len(payload) - 1))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.replication.points import Points
@@ -96,6 +96,7 @@ keys = st.sampled_from([None, b"t1", b"\x00claim:3:a", b"\x00claim:9999999999999
 values = st.sampled_from([None, *(stands(3, 1)), *(fence(3))]) | st.binary(max_size=60)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(keys, values), max_size=20))
 def test_any_records_can_be_read(records: list[Record]) -> None:
     read(*records)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.replication.rate import RATE_WINDOW_S, RateLimit
@@ -48,6 +48,7 @@ def test_a_changed_limit_holds_from_the_next_row_on() -> None:
     assert admitted(limit, 1000, 1.0) == 3
 
 
+@settings(deadline=None)
 @given(st.integers(1, 50), st.lists(st.integers(0, 3000), max_size=300))
 def test_no_stretch_of_time_admits_more_than_its_share_and_one_window(rate: int, pauses_ms: list[int]) -> None:
     limit = RateLimit(rate)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.catalog.entry import Limits
@@ -230,6 +230,7 @@ def test_columns_are_found_by_name_and_one_that_is_not_there_is_null() -> None:
 plain = st.none() | st.just(UNCHANGED) | st.text(max_size=20) | st.binary(max_size=20) | st.booleans() | st.datetimes()
 
 
+@settings(deadline=None)
 @given(st.builds(MessageRow, *[plain] * 8), st.sampled_from(["broadcast", "presence"]))
 def test_any_values_give_a_broadcast_that_can_be_read_or_a_refusal(row: MessageRow, extension: str) -> None:
     found = judge(row._replace(extension=extension))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.replication.window import Window
@@ -37,6 +37,7 @@ def test_a_window_of_one_record_opens_when_it_is_gone() -> None:
     assert window.remove(1, 5_000_000)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 20), st.integers(1, 200), st.lists(st.integers(0, 50), max_size=100))
 def test_what_is_taken_out_as_it_came_in_leaves_an_open_window(records: int, size: int, sizes: list[int]) -> None:
     window = Window(records, size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -115,8 +115,3 @@ class Life:
     def _append(self, state: TenantState, data: TenantEventData, claim: int) -> None:
         self._now += timedelta(seconds=1)
         self.records.append(following(state, data, at=self._now, claim=claim))
-
-
-def marks_of(records: Sequence[Record], partition: int = 0) -> Mapping[int, Sequence[Record]]:
-    """The log by partition."""
-    return {partition: records}

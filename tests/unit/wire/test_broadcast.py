@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
@@ -48,11 +48,13 @@ def broadcasts(draw: st.DrawFn) -> Broadcast:
     )
 
 
+@settings(deadline=None)
 @given(broadcasts())
 def test_a_broadcast_reads_as_it_was_written(broadcast: Broadcast) -> None:
     assert decode_broadcast(encode_broadcast(broadcast), PLACE) == broadcast
 
 
+@settings(deadline=None)
 @given(broadcasts())
 def test_a_broadcast_is_json_with_the_members_of_the_contract(broadcast: Broadcast) -> None:
     record = json.loads(encode_broadcast(broadcast))
@@ -120,12 +122,14 @@ def test_a_broadcast_without_a_payload_is_unreadable() -> None:
         decode_broadcast(json.dumps(record).encode(), PLACE)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_random_bytes_are_unreadable_and_nothing_else(value: bytes) -> None:
     with pytest.raises(RecordUnreadable):
         decode_broadcast(value, PLACE)
 
 
+@settings(deadline=None)
 @given(broadcasts(), st.data())
 def test_a_broadcast_with_a_changed_byte_is_read_or_unreadable(broadcast: Broadcast, chance: st.DataObject) -> None:
     record = bytearray(encode_broadcast(broadcast))

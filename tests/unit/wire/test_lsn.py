@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.errors import InputInvalid
 from streams.wire.lsn import LSN_MAX, lsn_of, lsn_text
 
 
+@settings(deadline=None)
 @given(st.integers(0, LSN_MAX))
 def test_a_place_in_the_wal_reads_as_it_was_written(lsn: int) -> None:
     assert lsn_of(lsn_text(lsn)) == lsn

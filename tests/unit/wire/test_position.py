@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.errors import RecordUnreadable
@@ -35,6 +35,7 @@ points = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(points)
 def test_a_point_reads_as_it_was_written(point: ResumePoint) -> None:
     assert decode_position(encode_position(point), PLACE) == point
@@ -83,12 +84,14 @@ def test_a_point_with_a_bad_member_is_unreadable(changed: dict[str, Any]) -> Non
         decode_position(json.dumps(record).encode(), PLACE)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_random_bytes_are_unreadable_and_nothing_else(value: bytes) -> None:
     with pytest.raises(RecordUnreadable):
         decode_position(value, PLACE)
 
 
+@settings(deadline=None)
 @given(points, st.data())
 def test_a_point_with_a_changed_byte_is_read_or_unreadable(point: ResumePoint, chance: st.DataObject) -> None:
     record = bytearray(encode_position(point))

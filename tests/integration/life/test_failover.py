@@ -1,0 +1,168 @@
+"""An owner that is killed in the middle of everything: the next one knows each deadline, and moves none."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import pytest
+import pytest_asyncio
+
+from statemachine.errors import ConnectRateLimitReached
+from statemachine.events import Event
+from streams.devstack.kafka.server import KafkaServer
+from streams.devstack.postgres import PostgresServer
+from tests.integration.life.region import ready
+from tests.integration.life.stage import READY, Stage, Tenant, ended, moment, refused, staged
+from tests.integration.worker.processes import Processes
+from tests.integration.worker.scene import Scene
+from tests.support.region import fresh_region
+
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.asyncio(loop_scope="session")]
+
+WINDOWS: Final = {
+    "connect_failures_window_ms": 12_000,
+    "database_recovery_window_ms": 12_000,
+    "idle_window_ms": 2_000,
+    "idle_grace_ms": 10_000,
+    "users_check_interval_ms": 200,
+    "database_backoff_min_ms": 100,
+    "database_backoff_max_ms": 300,
+}
+UNUSED: Final = timedelta(milliseconds=WINDOWS["idle_window_ms"] + WINDOWS["idle_grace_ms"])
+
+
+@dataclass(frozen=True)
+class Killed:
+    """Tenants whose owner was killed; another one has taken over.
+
+    Attributes:
+        stage: where they are.
+        limited: connecting failed too often.
+        limit: the event that said so.
+        recovering: its database was lost.
+        lost: the event that said so.
+        idle: nobody used it for the whole window.
+        due: when it is stopped, as the log said.
+        left: its last user left just before; nobody said yet that it is idle.
+        left_at: when that was.
+        moved: its catalog entry named another database while nobody owned it.
+        streamed: its catalog entry named another mode of replication meanwhile.
+        rotated: its password became another one meanwhile.
+    """
+
+    stage: Stage
+    limited: Tenant
+    limit: Event
+    recovering: Tenant
+    lost: Event
+    idle: Tenant
+    due: datetime
+    left: Tenant
+    left_at: datetime
+    moved: Tenant
+    streamed: Tenant
+    rotated: Tenant
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def killed(
+    kafka: KafkaServer, server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Killed]:
+    settings = fresh_region(kafka, "killed", session_timeout_ms=6_000, heartbeat_interval_ms=500, **WINDOWS)
+    processes = Processes(settings, tmp_path_factory.mktemp("killed"))
+    try:
+        first = processes.start("w1")
+        ready(first, settings)
+        async with staged(settings, server) as stage:
+            tenants = await _in_the_middle(stage)
+            first.kill()
+            await _changed_meanwhile(tenants)
+            ready(processes.start("w2"), settings)
+            yield tenants
+            await stage.clear()
+        Scene(settings).audit()
+    finally:
+        processes.kill_all()
+
+
+async def _in_the_middle(stage: Stage) -> Killed:
+    idle = await stage.connected()
+    moved, streamed, rotated = [await stage.used() for _ in range(3)]
+    left, recovering = await stage.used(), await stage.used()
+    limited = await stage.tenant()
+    port = limited.entry["database"]["port"]
+    await limited.put(database={"password": "wrong", "port": port})
+    await recovering.locked_out()
+    await recovering.end_sessions()
+    (lost,) = await recovering.next("database.lost")
+    for _ in range(3):
+        await refused(stage.client.connect(limited.name))
+    limit = await limited.reaches("limit.reached")
+    (told,) = await idle.next("occupancy.idle")
+    left_at = datetime.now(UTC)
+    await left.is_used(0)
+    due = moment(told, "shutdown_at")
+    return Killed(stage, limited, limit, recovering, lost, idle, due, left, left_at, moved, streamed, rotated)
+
+
+async def _changed_meanwhile(tenants: Killed) -> None:
+    moved, rotated = tenants.moved, tenants.rotated
+    await moved.sql(f"create database {moved.name}_2 owner {moved.role}")
+    await moved.put(database={"name": f"{moved.name}_2"})
+    await tenants.streamed.put(replication={"mode": "temporary"})
+    await rotated.sql(f"alter role {rotated.role} password 'rotated'")
+    await rotated.put(database={"password": "rotated"})
+
+
+async def test_a_limit_ends_when_it_would_have_ended(killed: Killed) -> None:
+    retry_at = moment(killed.limit, "retry_at")
+    refusal = await refused(killed.stage.client.connect(killed.limited.name))
+    assert isinstance(refusal, ConnectRateLimitReached)
+    assert getattr(refusal, "retry_at", None) == retry_at
+    (cleared,) = await killed.limited.next("limit.cleared")
+    assert cleared.time >= retry_at
+    assert cleared.claim > killed.limit.claim
+
+
+async def test_a_recovery_window_ends_when_it_would_have_ended(killed: Killed) -> None:
+    until = moment(killed.lost, "recovery_until")
+    status = await killed.stage.client.status(killed.recovering.name)
+    assert (status.database, status.deadlines) == ("recovering", {"database_recovery": until})
+    stopping, _ = await killed.recovering.next("connect.stopping", "connect.stopped")
+    assert ended(stopping)[0] == "database_recovery_window_exceeded"
+    assert stopping.time >= until
+    assert stopping.claim > killed.lost.claim
+
+
+async def test_an_idle_tenant_is_stopped_when_it_would_have_been_stopped(killed: Killed) -> None:
+    stopping, _ = await killed.idle.next("connect.stopping", "connect.stopped")
+    assert ended(stopping)[0] == "idle"
+    assert stopping.time >= killed.due
+
+
+async def test_the_time_without_users_goes_on_though_nobody_counted(killed: Killed) -> None:
+    idle, stopping = await killed.left.next("occupancy.idle", "connect.stopping")
+    due = moment(idle, "shutdown_at")
+    # The report is the later one by less than it took to write it.
+    assert killed.left_at + UNUSED <= due + timedelta(milliseconds=1) < idle.time + UNUSED
+    assert stopping.time >= due
+
+
+async def test_a_tenant_whose_database_became_another_one_meanwhile_is_connected_anew(killed: Killed) -> None:
+    stopping, *_ = await killed.moved.next("connect.stopping", "connect.stopped", *READY)
+    assert stopping.data.message == "the settings changed"
+    assert await killed.moved.sessions() == {}
+    sql = "select count(*) from pg_stat_activity where datname = $1 and application_name like 'realtime_connect:%'"
+    assert (await killed.moved.sql(sql, f"{killed.moved.name}_2"))[0]["count"] == 2
+
+
+async def test_a_tenant_whose_rows_are_to_be_streamed_otherwise_meanwhile_is_connected_anew(killed: Killed) -> None:
+    await killed.streamed.next("connect.stopping", "connect.stopped", *READY, "replication.started")
+
+
+async def test_a_tenant_whose_password_became_another_one_meanwhile_stays_ready(killed: Killed) -> None:
+    status = await killed.stage.client.status(killed.rotated.name)
+    assert (status.lifecycle, status.database) == ("ready", "up")

@@ -1,0 +1,111 @@
+"""Two regions on one Kafka: a tenant that moves is given up by the one, and connected by the other when it is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Final, NamedTuple
+
+import pytest
+import pytest_asyncio
+
+from streams.devstack.kafka.server import KafkaServer
+from streams.devstack.postgres import PostgresServer
+from streams.kafka.administration import apply
+from streams.settings import Settings
+from tests.integration.life.region import ready
+from tests.integration.life.stage import READY, Stage, Tenant, ended, refused, staged
+from tests.integration.worker.processes import Processes, WorkerProcess
+from tests.integration.worker.scene import Scene
+from tests.support.region import fresh_region
+
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.asyncio(loop_scope="session")]
+
+REGIONS: Final = {"lisbon": "west", "porto": "west", "riga": "east"}
+
+
+class Workers(NamedTuple):
+    """Two regions with a worker each."""
+
+    west: Settings
+    east: Settings
+    processes: Processes
+    western: WorkerProcess
+
+
+@pytest.fixture(scope="module")
+def workers(kafka: KafkaServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
+    times = {"session_timeout_ms": 6_000, "heartbeat_interval_ms": 500, "reconnect_interval_ms": 300}
+    west = fresh_region(kafka, "regions", region="west", regions=REGIONS, **times)
+    east = west.model_copy(update={"region": "east"})
+    apply(east)
+    processes = Processes(west, tmp_path_factory.mktemp("regions"))
+    try:
+        western, eastern = processes.start("w1"), processes.start("e1", region="east")
+        ready(western, west)
+        ready(eastern, east)
+        yield Workers(west, east, processes, western)
+        for settings in (west, east):
+            Scene(settings).audit()
+    finally:
+        processes.kill_all()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def west(workers: Workers, server: PostgresServer) -> AsyncIterator[Stage]:
+    async with staged(workers.west, server) as stage:
+        yield stage
+        await stage.clear()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def east(workers: Workers, server: PostgresServer) -> AsyncIterator[Stage]:
+    async with staged(workers.east, server) as stage:
+        yield stage
+
+
+async def test_a_tenant_that_moves_is_given_up_and_connected_by_the_other_region_when_it_is_wanted(
+    west: Stage, east: Stage
+) -> None:
+    tenant = await west.connected(region="lisbon")
+    await tenant.put(region="porto")
+    await tenant.put(region="riga")
+    stopping, stopped = await tenant.next("connect.stopping", "connect.stopped")
+    assert (await tenant.sessions(), await tenant.locks()) == ({}, 0)
+    assert ended(stopping)[0] == ended(stopped)[0] == "rebalancing"
+    status = await west.client.connect(tenant.name)
+    assert (status.region, status.lifecycle, status.owner and status.owner.worker) == ("east", "ready", "e1")
+    (requested, *_) = await Tenant(east, tenant.server, tenant.entry).next(*READY)
+    assert (requested.data.platform_region, requested.data.serving_region) == ("riga", "east")
+    assert len(await tenant.sessions()) == 2
+
+
+async def test_a_tenant_that_moves_with_its_users_is_connected_without_being_asked_for(
+    west: Stage, east: Stage
+) -> None:
+    tenant = await west.used(region="lisbon")
+    await tenant.put(region="riga")
+    await tenant.next("connect.stopping", "connect.stopped")
+    requested, *_ = await Tenant(east, tenant.server, tenant.entry).next(*READY, "occupancy.used")
+    assert requested.data.requested_by == "reconnector"
+    assert len(await tenant.sessions()) == 2
+
+
+async def test_a_tenant_of_a_region_that_nobody_serves_is_refused_with_a_code_of_its_own(west: Stage) -> None:
+    tenant = await west.tenant(region="lisbon")
+    await tenant.put(region="atlantis")
+    assert (await refused(west.client.connect(tenant.name))).code == "region_unknown"
+    await tenant.put(region="lisbon")
+    await west.client.connect(tenant.name)
+    await tenant.next(*READY)
+
+
+async def test_a_tenant_whose_region_is_served_from_elsewhere_since_a_restart_is_given_up(
+    west: Stage, workers: Workers
+) -> None:
+    tenant = await west.connected(region="lisbon")
+    workers.western.kill()
+    ready(workers.processes.start("w2", regions=REGIONS | {"lisbon": "east"}), workers.west)
+    stopping, _ = await tenant.next("connect.stopping", "connect.stopped")
+    assert (await tenant.sessions(), await tenant.locks()) == ({}, 0)
+    assert ended(stopping) == ("rebalancing", "TenantInOtherRegion")
+    await tenant.put(region="porto")

@@ -1,0 +1,96 @@
+"""A tenant that is given up: nothing is left of its stream, and what is written meanwhile is heard when it comes back."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.life.region import Region
+from tests.integration.life.stage import READY, Stage, Tenant
+from tests.integration.streaming.heard import Heard
+from tests.integration.streaming.place import point_of, slots, streamed
+from tests.integration.streaming.writing import INSERT, write, writing
+
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.asyncio(loop_scope="session")]
+
+STOPPED = ("connect.stopping", "connect.stopped")
+
+
+async def nothing_left(tenant: Tenant) -> None:
+    """Neither a session nor a lock, and no slot that would hold WAL."""
+    assert (await tenant.sessions(), await tenant.locks(), await slots(tenant)) == ({}, 0, [])
+
+
+async def test_rows_that_are_written_while_a_tenant_is_shut_down_are_heard_once_it_is_connected(
+    stage: Stage, heard: Heard
+) -> None:
+    tenant = await streamed(stage)
+    before = await write(tenant, 3)
+    await heard.has(tenant.name, before)
+    await stage.client.shutdown(tenant.name)
+    await tenant.next(*STOPPED)
+    await nothing_left(tenant)
+    meanwhile = await write(tenant, 50)
+    await stage.client.connect(tenant.name, wait="streaming")
+    *_, started = await tenant.next(*READY, "occupancy.used", "replication.started")
+    after = await write(tenant, 3)
+    await heard.has(tenant.name, after)
+    assert heard.ids(tenant.name) == [*before, *meanwhile, *after]
+    assert started.data.resumed_from is not None
+    assert started.data.backfilled >= len(meanwhile)
+
+
+async def test_nothing_is_missing_over_many_stops_and_starts_under_writers(stage: Stage, heard: Heard) -> None:
+    tenant = await streamed(stage)
+    async with writing(tenant) as writers:
+        for _ in range(5):
+            await writers.more(30)
+            await stage.client.shutdown(tenant.name)
+            await tenant.next(*STOPPED)
+            await nothing_left(tenant)
+            await writers.more(30)
+            await stage.client.connect(tenant.name, wait="streaming")
+            await tenant.next(*READY, "occupancy.used", "replication.started")
+    await heard.has(tenant.name, writers.committed)
+    assert set(heard.ids(tenant.name)) == writers.committed
+
+
+async def test_a_transaction_that_is_open_over_a_stop_and_a_start_is_heard(stage: Stage, heard: Heard) -> None:
+    tenant = await streamed(stage)
+    session = await tenant.administrator()
+    row = "11111111-2222-4333-8444-555555555555"
+    async with session.transaction():
+        await session.execute(INSERT, row)
+        await heard.has(tenant.name, await write(tenant))
+        await stage.client.shutdown(tenant.name)
+        await stage.client.connect(tenant.name)
+        assert (await stage.client.status(tenant.name)).replication == "starting"
+    await session.close()
+    await heard.has(tenant.name, [row])
+    await tenant.reaches("replication.started")
+
+
+async def test_a_stream_that_waits_for_a_transaction_is_given_up_and_nothing_is_left(stage: Stage) -> None:
+    tenant = await streamed(stage)
+    await stage.client.shutdown(tenant.name)
+    await tenant.next(*STOPPED)
+    session = await tenant.administrator()
+    async with session.transaction():
+        await session.fetchval("select pg_current_xact_id()")
+        await stage.client.connect(tenant.name)
+        assert (await stage.client.status(tenant.name)).replication == "starting"
+        await stage.client.shutdown(tenant.name)
+        await tenant.next(*READY, "occupancy.used", *STOPPED)
+        await nothing_left(tenant)
+    await session.close()
+
+
+async def test_a_tenant_that_is_removed_leaves_no_point_to_resume_from(
+    stage: Stage, heard: Heard, region: Region
+) -> None:
+    connected, stopped = await streamed(stage), await streamed(stage)
+    for tenant in (connected, stopped):
+        await heard.has(tenant.name, await write(tenant))
+    await stage.client.shutdown(stopped.name)
+    await stopped.next(*STOPPED)
+    assert await point_of(region, connected) is not None
+    assert await point_of(region, stopped) is not None
