@@ -78,6 +78,9 @@ def _channels(topics: Topics) -> dict[str, _Channel]:
         topics.commands: _Channel("command", "command.json", tenant, "Write commands here.", received=True),
         topics.events: _Channel("event", "event.json", event_key, "What happened, kept for ever."),
         topics.replies: _Channel("reply", "reply.json", "command id", "Answers to commands."),
+        topics.broadcasts: _Channel(
+            "broadcast", "broadcast.json", tenant, "Rows of tenants' databases, kept for a day."
+        ),
         topics.users: _Channel("userReport", "user-report.json", tenant, "User counts of gateways.", received=True),
         topics.dead_letters: _Channel("deadLetter", None, "as it was", "Records that could not be read."),
     }

@@ -158,6 +158,37 @@ class TenantEventEnvelope(EventEnvelope):
     previoushash: Digest | Literal[""] = Field(description="hash of the tenant's event before; empty for the first")
 
 
+class BroadcastModel(Outgoing):
+    """A row of a tenant's `realtime.messages`, at least once; a duplicate has the same id.
+
+    Whoever has seen a higher claim in the partition drops it. Exactly one of the two payloads is there.
+    """
+
+    tenant: TenantName
+    topic: str = Field(description="the channel, without the tenant")
+    event: str
+    private: bool = Field(description="whether only members may hear it")
+    payload: Any = Field(default=None, description="JSON, as it stands in the row")
+    payload_base64: str | None = Field(default=None, description="bytes, in Base64")
+    id: str = Field(description="of the row, a UUID")
+    inserted_at: AwareDatetime
+    lsn: str = Field(pattern="^[0-9A-F]{1,8}/[0-9A-F]{1,8}$", description="where its transaction was committed")
+    ordinal: int = Field(ge=0, description="its place among the rows of that transaction")
+    claim: Offset = Field(description="the claim under which it was sent")
+
+
+class PositionRecordModel(Outgoing):
+    """The point to resume a tenant's stream from: what is older was acknowledged by Kafka."""
+
+    tenant: TenantName
+    claim: Offset = Field(description="the claim under which it was proved")
+    xmin: int = Field(ge=0, description="transaction id of 64 bits: whatever a lower one wrote was delivered")
+    lsn: str = Field(pattern="^[0-9A-F]{1,8}/[0-9A-F]{1,8}$", description="whatever was committed before was delivered")
+    system_identifier: str = Field(pattern="^[0-9]{1,20}$", description="which PostgreSQL cluster it was")
+    timeline: int = Field(ge=1)
+    at: AwareDatetime
+
+
 class DeadLetterHeaders(Outgoing):
     """The headers of a dead letter, UTF-8 text; key and value are as they were."""
 

@@ -17,7 +17,15 @@ from pydantic import Field, TypeAdapter
 from statemachine.events import EVENT_TYPES
 from streams.catalog.entry import CatalogEntry
 from streams.contract.asyncapi import document, yaml
-from streams.contract.models import COMMANDS, EVENTS, DeadLetterHeaders, ReplyModel, schema_of
+from streams.contract.models import (
+    COMMANDS,
+    EVENTS,
+    BroadcastModel,
+    DeadLetterHeaders,
+    PositionRecordModel,
+    ReplyModel,
+    schema_of,
+)
 from streams.wire.users import UserReport
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -31,6 +39,8 @@ def schemas() -> dict[str, dict[str, Any]]:
         "event": _any_of(EVENTS),
         "catalog-entry": TypeAdapter(CatalogEntry),
         "user-report": TypeAdapter(UserReport),
+        "broadcast": TypeAdapter(BroadcastModel),
+        "position": TypeAdapter(PositionRecordModel),
         "dead-letter-headers": TypeAdapter(DeadLetterHeaders),
     }
     files = {f"{name}.json": _schema(adapter, f"urn:tenant-connect:{name}:1") for name, adapter in whole.items()}

@@ -12,7 +12,7 @@ from streams.errors import PgoutputUnreadable
 from streams.replication.outbox import Outbox
 from streams.replication.pgoutput import Decoder
 from streams.replication.protocol import Begin, Commit, Insert, Relation
-from streams.replication.rows import Pick, picker_of
+from streams.replication.rows import COLUMNS, Pick, picker_of
 from streams.replication.sending import Sender
 from streams.wire.lsn import lsn_text
 
@@ -38,7 +38,7 @@ class Intake:
         self._tenant = tenant
         self._sender = sender
         self._outbox = outbox
-        self._decoder = Decoder()
+        self._decoder = Decoder(COLUMNS)
         self._picks: dict[int, Pick | None] = {}
         self._committed_at = _NEVER
         self._lsn = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,9 @@ from streams.snapshots.store import destroy
 ABANDONED_S: Final = 7 * 24 * 3600.0
 """How long a directory that nobody has open is kept after it was last written, in seconds. A worker without a name of
 its own gets another one with every process, and each leaves a directory behind."""
+
+SWEPT_MAX: Final = 100
+"""Directories that one start looks at."""
 
 NAME_LENGTH_MAX: Final = 100
 DIGEST_BYTES: Final = 8
@@ -29,28 +31,30 @@ def directory_of(settings: Settings) -> Path:
     return settings.data_dir / "snapshots" / _file_name(region) / _file_name(settings.worker_name)
 
 
-def sweep(directory: Path, now: float) -> Iterator[Path]:
-    """Delete what other workers beside ``directory`` abandoned; gives what is deleted.
+def sweep(directory: Path, now: float) -> list[Path]:
+    """Delete what other workers beside ``directory`` abandoned, `SWEPT_MAX` of them at most; gives what is deleted.
 
     Args:
         directory: of a worker; it is left alone.
         now: seconds since 1970.
     """
+    swept: list[Path] = []
     for other in _beside(directory):
         try:
-            if now - _written(other) < ABANDONED_S:
-                continue
-            destroy(other)
+            if now - _written(other) >= ABANDONED_S:
+                destroy(other)
+                swept.append(other)
         except (OSError, StoreFailed):
             # It is in use, or somebody else's: whoever may delete it will.
             continue
-        yield other
+    return swept
 
 
 def _beside(directory: Path) -> list[Path]:
     if not directory.parent.is_dir():
         return []
-    return [other for other in directory.parent.iterdir() if other != directory and other.is_dir()]
+    others = [other for other in directory.parent.iterdir() if other != directory and other.is_dir()]
+    return others[:SWEPT_MAX]
 
 
 def _written(directory: Path) -> float:

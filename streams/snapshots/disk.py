@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 import structlog
 
-from streams.snapshots.counts import Counts
+from streams.snapshots.outcome import Counted, Outcome
 from streams.snapshots.doubt import Doubt, StoreDamaged, StoreFailed
 from streams.snapshots.encoding import Heading, Place
 from streams.snapshots.shelf import Shelf
@@ -38,17 +38,17 @@ class Disk:
         store: where snapshots are; nobody else uses it.
         topic: the events topic.
         rest_s: how long it is left alone after a failure, in seconds.
-        counts: failures and discarded snapshots are counted there.
+        counted: told of what becomes of snapshots.
 
     Attributes:
         shelf: the slots in the store; to be used by way of `do`.
     """
 
-    def __init__(self, store: Store, topic: str, rest_s: float, counts: Counts) -> None:
+    def __init__(self, store: Store, topic: str, rest_s: float, counted: Counted) -> None:
         self.shelf = Shelf(store, topic)
         self._store = store
         self._rest_s = max(REST_S_MIN, rest_s)
-        self._counts = counts
+        self._counted = counted
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="snapshots")
         self._failure: StoreFailed | None = None
         self._rests_until = 0.0
@@ -96,7 +96,7 @@ class Disk:
         """The disk failed while something was done: say so, and leave it alone for a while."""
         self._failure = error
         self._rests_until = asyncio.get_running_loop().time() + self._rest_s
-        self._counts.failed += 1
+        self._counted(Outcome.FAILED)
         directory = str(self._store.directory)
         log.warning("snapshots.failed", what=what, directory=directory, error=str(error), again_in_s=self._rest_s)
 
@@ -118,7 +118,7 @@ class Disk:
         Raises:
             StoreFailed: it cannot be deleted.
         """
-        self._counts.discarded += 1
+        self._counted(Outcome.DISCARDED)
         where = {"topic": place.topic, "partition": place.partition, "slot": place.slot}
         log.warning("snapshot.discarded", **where, why=why, directory=str(self._store.directory))
         await self.do(self.shelf.discard, place)
@@ -132,6 +132,6 @@ class Disk:
         self._thread.shutdown(wait=False)
 
     async def _begin_anew(self, error: StoreDamaged) -> None:
-        self._counts.discarded += 1
+        self._counted(Outcome.DISCARDED)
         log.warning("snapshots.damaged", directory=str(self._store.directory), why=str(error), consequence="deleted")
         await self.do(self._store.destroy)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 import structlog
 
 from statemachine.partition import PartitionState
-from streams.snapshots.counts import Counts
+from streams.snapshots.outcome import Counted, Outcome
 from streams.snapshots.disk import Disk
 from streams.snapshots.doubt import Doubt
 from streams.snapshots.encoding import Heading, Place, record_hash
@@ -28,13 +28,13 @@ class Loading:
     Args:
         disk: where they are.
         marks: reads single records of the log.
-        counts: what is loaded is counted there.
+        counted: told of what becomes of snapshots.
     """
 
-    def __init__(self, disk: Disk, marks: Marks, counts: Counts) -> None:
+    def __init__(self, disk: Disk, marks: Marks, counted: Counted) -> None:
         self._disk = disk
         self._marks = marks
-        self._counts = counts
+        self._counted = counted
 
     async def load(self, partitions: Iterable[int], found: Found) -> None:
         """Add the states of ``partitions`` to ``found``, of which there is a snapshot.
@@ -80,7 +80,7 @@ class Loading:
         while not await self._disk.do(reading.step):
             pass
         await self._disk.do(self._disk.shelf.was_read, reading)
-        self._counts.loaded += 1
+        self._counted(Outcome.LOADED)
         seconds = round(time.monotonic() - begun, 3)
         where = {"partition": place.partition, "offset": heading.folded}
         log.info("snapshot.loaded", **where, tenants=heading.tenants, seconds=seconds)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
 
+import structlog
+
 from statemachine.partition import NOTHING_FOLDED
 from streams.errors import OwnershipLost, SnapshotsLocked
-from streams.snapshots.counts import Counts
+from streams.snapshots.outcome import Counted
+from streams.snapshots.directory import sweep
 from streams.snapshots.disk import Disk
 from streams.snapshots.doubt import StoreFailed, StoreLocked
 from streams.snapshots.loading import Found, Loading
@@ -17,6 +21,8 @@ from streams.snapshots.marks import Marks
 from streams.snapshots.snapshot import Snapshot
 from streams.snapshots.store import Store
 from streams.snapshots.writing import Writing
+
+log = structlog.get_logger(__name__)
 
 LOOK_INTERVAL_S: Final = 1.0
 """How often it is looked at which snapshot is due, and how soon one that could not be had is tried again."""
@@ -59,18 +65,15 @@ class Snapshots:
         topic: the events topic.
         marks: reads single records of it.
         pace: how often they are written.
-
-    Attributes:
-        counts: what became of them.
+        counted: told of what becomes of them.
     """
 
-    def __init__(self, store: Store, topic: str, marks: Marks, pace: Pace) -> None:
-        self.counts = Counts()
+    def __init__(self, store: Store, topic: str, marks: Marks, pace: Pace, counted: Counted) -> None:
         self._directory = store.directory
         self._pace = pace
-        self._disk = Disk(store, topic, pace.interval_s, self.counts)
-        self._loading = Loading(self._disk, marks, self.counts)
-        self._writing = Writing(self._disk, self.counts)
+        self._disk = Disk(store, topic, pace.interval_s, counted)
+        self._loading = Loading(self._disk, marks, counted)
+        self._writing = Writing(self._disk, counted)
         self._written: dict[int, int] = {}
         self._tried: dict[int, float] = {}
         self._released: dict[int, Snapshot] = {}
@@ -86,6 +89,8 @@ class Snapshots:
         """
         try:
             await self._disk.ready()
+            for abandoned in await self._disk.do(sweep, self._directory, time.time()):
+                log.info("snapshots.abandoned", directory=str(abandoned), consequence="deleted")
         except StoreLocked as error:
             raise SnapshotsLocked(f"{self._directory} is open in another process") from error
         except StoreFailed as error:

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 import structlog
 
-from streams.snapshots.counts import Counts
+from streams.snapshots.outcome import Counted, Outcome
 from streams.snapshots.disk import Disk
 from streams.snapshots.doubt import StoreBusy, StoreFailed
 from streams.snapshots.shelf import Filling
@@ -33,12 +33,12 @@ class Writing:
 
     Args:
         disk: where they go.
-        counts: what is written is counted there.
+        counted: told of what becomes of snapshots.
     """
 
-    def __init__(self, disk: Disk, counts: Counts) -> None:
+    def __init__(self, disk: Disk, counted: Counted) -> None:
         self._disk = disk
-        self._counts = counts
+        self._counted = counted
         self._partition: int | None = None
 
     def abandon(self, partition: int) -> None:
@@ -67,8 +67,7 @@ class Writing:
             return False
         finally:
             self._partition = None
-        self._counts.written += 1
-        self._counts.states += filling.states
+        self._counted(Outcome.WRITTEN)
         where = {"partition": snapshot.partition, "offset": snapshot.folded}
         log.debug("snapshot.written", **where, states=filling.states, seconds=round(time.monotonic() - begun, 3))
         return True

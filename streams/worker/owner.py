@@ -270,7 +270,8 @@ class PartitionOwner:
         found = outcome.health
         if isinstance(found, HealthStatus) and found.migrations_pending and found.connected_cluster == 0:
             state = self.state(outcome.request.tenant)
-            if reaction(state) is Reaction.REST:
+            held = state.pause is not None or state.retry_at is not None
+            if reaction(state) is Reaction.REST and not held:
                 self._office.effects.migrate(self, state.tenant)
 
     def _pursue(self, state: TenantState) -> None:

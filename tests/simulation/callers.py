@@ -152,7 +152,9 @@ class Caller:
 
     def _arrive_as_nonsense(self, tenant: str) -> None:
         world = self._world
-        nonsense = world.scheduler.random.choice((b"", b"{", b'{"type":"fly"}', b'{"type":"connect","data":{"wait":1}}'))
+        nonsense = world.scheduler.random.choice(
+            (b"", b"{", b'{"type":"fly"}', b'{"type":"connect","data":{"wait":1}}')
+        )
         world.broker.append(world.topics.commands, world.place_of(tenant), tenant.encode(), nonsense)
 
     def _read(self, reply: Reply) -> None:

@@ -48,8 +48,9 @@ from tests.simulation.catalog import CatalogConsumer
 from tests.simulation.engine import SimulatedEngine
 from tests.simulation.gateways import SimulatedUsersSource
 from tests.simulation.loop import Waiting, here
+from tests.simulation.pool import Pool
 from tests.simulation.postgres import MIGRATIONS as MIGRATIONS_COUNT
-from tests.simulation.postgres import Pool, Session
+from tests.simulation.postgres import Session
 from tests.simulation.process import Life
 from tests.simulation.producer import SimulatedProducer
 from tests.simulation.rows import SimulatedStream

@@ -9,17 +9,17 @@ inputs. The table's callback at the end of a recovery is not cancelled by the ne
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from functools import partial
 from typing import Any, Final
 
 from faust.types import TP
 
-from streams.engine.app import RECOVERY_BUFFER_RUNS, RUNS_BUFFERED_MAX, Engine, Handler, Shape
+from streams.engine.app import RECOVERY_BUFFER_RUNS, Engine, Handler, Shape
 from streams.engine.transport import RunConsumer
 from streams.errors import OwnershipLost
 from streams.registry.registry import Registry
+from tests.simulation.agents import AgentApp, AgentStream
 from tests.simulation.consumer import SimulatedConsumer
 from tests.simulation.group import Joined, Pulse
 from tests.simulation.link import Passage
@@ -29,54 +29,6 @@ COMMIT_INTERVAL_S: Final = 0.5
 
 ACK_WAIT_S: Final = 1.0
 """How long giving back waits for one more run to end before it looks again."""
-
-
-class _Event:
-    """A run on its way through an agent's stream, as Faust wraps it."""
-
-    def __init__(self, message: Any, consumer: SimulatedConsumer) -> None:
-        self.message = message
-        self.value = message.value
-        self._consumer = consumer
-
-    def ack(self) -> None:
-        self._consumer.ack(self.message)
-
-
-class _Stream:
-    """An agent's stream: what another generation fetched is dropped without a word, as Faust does."""
-
-    def __init__(self, consumer: SimulatedConsumer) -> None:
-        self.queue: asyncio.Queue[Any] = asyncio.Queue(RUNS_BUFFERED_MAX)
-        self._consumer = consumer
-
-    def noack(self) -> _Stream:
-        return self
-
-    async def events(self) -> AsyncIterator[_Event]:
-        while True:
-            message = await self.queue.get()
-            if message.generation_id == self._consumer.app.consumer_generation_id:
-                self._consumer._unacked_messages.add(message)
-                yield _Event(message, self._consumer)
-
-    def clear(self) -> None:
-        while not self.queue.empty():
-            self.queue.get_nowait()
-
-
-class _App:
-    """What `Engine` makes of Faust: it names topics and takes agents."""
-
-    def __init__(self) -> None:
-        self.agents: dict[str, Callable[[Any], Awaitable[None]]] = {}
-
-    def agent(self, topic: str, name: str) -> Callable[[Callable[[Any], Awaitable[None]]], None]:
-        del name
-        return partial(self.agents.__setitem__, topic)
-
-    def topic(self, name: str, **_: Any) -> str:
-        return name
 
 
 class SimulatedEngine(Engine):
@@ -105,7 +57,7 @@ class SimulatedEngine(Engine):
         self._simulated.passes = process.passes
         super().__init__(shape, decide, route, failed)
         self._registry: Registry
-        self._streams = {topic: _Stream(self._simulated) for topic in (shape.region_commands, shape.commands)}
+        self._streams = {topic: AgentStream(self._simulated) for topic in (shape.region_commands, shape.commands)}
         self._changelog: asyncio.Queue[Any] = asyncio.Queue()
         self._services: list[asyncio.Task[None]] = []
         self._rejoin = asyncio.Event()
@@ -156,7 +108,7 @@ class SimulatedEngine(Engine):
         return None
 
     def _create_app(self) -> Any:
-        return _App()
+        return AgentApp()
 
     def _topic(self, name: str, **_: Any) -> Any:
         return name

@@ -60,10 +60,16 @@ class Fault(NamedTuple):
         return f"fault {self.number}: {self.kind}{where}, size {self.size:.2f}"
 
 
-def draw(seed: int, steps: int) -> list[Fault]:
-    """The faults of a run: which kinds prevail differs from seed to seed."""
+def draw(seed: int, steps: int, kinds: Sequence[str] = ()) -> list[Fault]:
+    """The faults of a run: which kinds prevail differs from seed to seed.
+
+    Args:
+        seed: decides.
+        steps: within which they come.
+        kinds: no others than these, where any are given.
+    """
     chance = random.Random(f"faults {seed}")
-    weights = [chance.random() ** 3 for _ in KINDS]
+    weights = [chance.random() ** 3 * (not kinds or kind in kinds) for kind in KINDS]
     targeted = chance.random()
     count = int(steps / STEPS_PER_FAULT * chance.uniform(0.2, 1.8))
     moments = sorted(chance.randrange(1, steps) for _ in range(count))

@@ -87,7 +87,7 @@ class ProcessLoop(asyncio.BaseEventLoop):
         self._list()
 
     def thaw(self) -> None:
-        """Go on where it was frozen: what arrived meanwhile first, then the timers that are overdue, as asyncio does."""
+        """Go on: first with what arrived meanwhile, then with the timers that are overdue, as asyncio does."""
         self._frozen = False
         timers = [handle for handle in self._callbacks if isinstance(handle, asyncio.TimerHandle)]
         arrived = [handle for handle in self._callbacks if not isinstance(handle, asyncio.TimerHandle)]

@@ -14,9 +14,9 @@ from tests.integration.life.region import Region, served
 from tests.integration.life.stage import Stage, staged
 
 SHORT: Final = {
-    "database_recovery_window_ms": 4_000,
-    "idle_window_ms": 1_000,
-    "idle_grace_ms": 1_500,
+    "database_recovery_window_ms": 3_000,
+    "idle_window_ms": 800,
+    "idle_grace_ms": 1_200,
     "users_check_interval_ms": 200,
     "reconnect_interval_ms": 300,
     "housekeeping_interval_ms": 700,

@@ -19,18 +19,27 @@ from tests.integration.life.stage import READY, Stage, Tenant, ended, moment, re
 from tests.integration.worker.processes import Processes
 from tests.integration.worker.scene import Scene
 from tests.support.region import fresh_region
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.asyncio(loop_scope="session")]
 
 WINDOWS: Final = {
-    "connect_failures_window_ms": 12_000,
-    "database_recovery_window_ms": 12_000,
+    "connect_failures_window_ms": 15_000,
+    "database_recovery_window_ms": 15_000,
     "idle_window_ms": 2_000,
-    "idle_grace_ms": 10_000,
+    "idle_grace_ms": 13_000,
     "users_check_interval_ms": 200,
+    "housekeeping_interval_ms": 10_000,
+    "housekeeping_jitter_max_ms": 1,
     "database_backoff_min_ms": 100,
     "database_backoff_max_ms": 300,
 }
+EXPIRED: Final = """
+do 'begin
+  create table realtime.messages_2001_01_01 partition of realtime.messages for values from (''2001-01-01'') to (''2001-01-02'');
+  alter table realtime.messages_2001_01_01 owner to "{role}";
+end'
+"""
 UNUSED: Final = timedelta(milliseconds=WINDOWS["idle_window_ms"] + WINDOWS["idle_grace_ms"])
 
 
@@ -51,6 +60,7 @@ class Killed:
         moved: its catalog entry named another database while nobody owned it.
         streamed: its catalog entry named another mode of replication meanwhile.
         rotated: its password became another one meanwhile.
+        stopped: it was shut down just before, and has a day that has expired.
     """
 
     stage: Stage
@@ -65,6 +75,7 @@ class Killed:
     moved: Tenant
     streamed: Tenant
     rotated: Tenant
+    stopped: Tenant
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -91,7 +102,9 @@ async def killed(
 async def _in_the_middle(stage: Stage) -> Killed:
     idle = await stage.connected()
     moved, streamed, rotated = [await stage.used() for _ in range(3)]
-    left, recovering = await stage.used(), await stage.used()
+    left, recovering, stopped = [await stage.used() for _ in range(3)]
+    await stage.client.shutdown(stopped.name)
+    await stopped.in_database(EXPIRED.format(role=stopped.role))
     limited = await stage.tenant()
     port = limited.entry["database"]["port"]
     await limited.put(database={"password": "wrong", "port": port})
@@ -105,7 +118,7 @@ async def _in_the_middle(stage: Stage) -> Killed:
     left_at = datetime.now(UTC)
     await left.is_used(0)
     due = moment(told, "shutdown_at")
-    return Killed(stage, limited, limit, recovering, lost, idle, due, left, left_at, moved, streamed, rotated)
+    return Killed(stage, limited, limit, recovering, lost, idle, due, left, left_at, moved, streamed, rotated, stopped)
 
 
 async def _changed_meanwhile(tenants: Killed) -> None:
@@ -117,23 +130,28 @@ async def _changed_meanwhile(tenants: Killed) -> None:
     await rotated.put(database={"password": "rotated"})
 
 
-async def test_a_limit_ends_when_it_would_have_ended(killed: Killed) -> None:
-    retry_at = moment(killed.limit, "retry_at")
-    refusal = await refused(killed.stage.client.connect(killed.limited.name))
+async def test_the_next_owner_knows_every_deadline_as_it_was(killed: Killed) -> None:
+    client, retry_at = killed.stage.client, moment(killed.limit, "retry_at")
+    assert (await client.status(killed.limited.name)).deadlines == {"connect_limit": retry_at}
+    recovering = await client.status(killed.recovering.name)
+    until = {"database_recovery": moment(killed.lost, "recovery_until")}
+    assert (recovering.lifecycle, recovering.database, recovering.deadlines) == ("ready", "recovering", until)
+    assert (await client.status(killed.idle.name)).deadlines == {"idle_shutdown": killed.due}
+    refusal = await refused(client.connect(killed.limited.name))
     assert isinstance(refusal, ConnectRateLimitReached)
-    assert getattr(refusal, "retry_at", None) == retry_at
+    assert refusal.retry_at == retry_at
+
+
+async def test_a_limit_ends_when_it_would_have_ended(killed: Killed) -> None:
     (cleared,) = await killed.limited.next("limit.cleared")
-    assert cleared.time >= retry_at
+    assert cleared.time >= moment(killed.limit, "retry_at")
     assert cleared.claim > killed.limit.claim
 
 
 async def test_a_recovery_window_ends_when_it_would_have_ended(killed: Killed) -> None:
-    until = moment(killed.lost, "recovery_until")
-    status = await killed.stage.client.status(killed.recovering.name)
-    assert (status.database, status.deadlines) == ("recovering", {"database_recovery": until})
     stopping, _ = await killed.recovering.next("connect.stopping", "connect.stopped")
     assert ended(stopping)[0] == "database_recovery_window_exceeded"
-    assert stopping.time >= until
+    assert stopping.time >= moment(killed.lost, "recovery_until")
     assert stopping.claim > killed.lost.claim
 
 
@@ -154,15 +172,23 @@ async def test_the_time_without_users_goes_on_though_nobody_counted(killed: Kill
 async def test_a_tenant_whose_database_became_another_one_meanwhile_is_connected_anew(killed: Killed) -> None:
     stopping, *_ = await killed.moved.next("connect.stopping", "connect.stopped", *READY)
     assert stopping.data.message == "the settings changed"
-    assert await killed.moved.sessions() == {}
-    sql = "select count(*) from pg_stat_activity where datname = $1 and application_name like 'realtime_connect:%'"
-    assert (await killed.moved.sql(sql, f"{killed.moved.name}_2"))[0]["count"] == 2
+    assert len(await killed.moved.sessions()) == 2
+    assert await killed.moved.in_database("select from realtime.messages") == []
 
 
 async def test_a_tenant_whose_rows_are_to_be_streamed_otherwise_meanwhile_is_connected_anew(killed: Killed) -> None:
-    await killed.streamed.next("connect.stopping", "connect.stopped", *READY, "replication.started")
+    await killed.streamed.next("connect.stopping", "connect.stopped", *READY)
+    await killed.streamed.reaches("replication.started")
 
 
 async def test_a_tenant_whose_password_became_another_one_meanwhile_stays_ready(killed: Killed) -> None:
     status = await killed.stage.client.status(killed.rotated.name)
     assert (status.lifecycle, status.database) == ("ready", "up")
+
+
+async def test_the_days_of_a_tenant_that_the_owner_before_stopped_are_looked_after(killed: Killed) -> None:
+    async def is_dropped() -> bool:
+        (row,) = await killed.stopped.in_database("select to_regclass('realtime.messages_2001_01_01') as expired")
+        return row["expired"] is None
+
+    await until(is_dropped)

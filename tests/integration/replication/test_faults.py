@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from streams.catalog.entry import Database
 from streams.devstack.kafka.server import KafkaServer
 from streams.devstack.postgres import PostgresServer
 from streams.replication.failure import ReplicationCode, ReplicationFailure
@@ -25,6 +26,11 @@ from tests.integration.replication.scene import CLAIM, LIMITS, TENANT, Scene, in
 from tests.support.waiting import DEADLINE_S, until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
+
+INSERT_MANY = """
+insert into realtime.messages (topic, extension, event, private, payload)
+select 'topic', 'broadcast', 'event', false, to_jsonb(repeat('x', 5000)) from generate_series(1, $1)
+"""
 
 SENDER_TIMEOUT_S = 2
 STOP_BOUND_S = 3.0
@@ -105,25 +111,41 @@ async def test_kafka_may_stand_still_for_longer_than_the_server_waits_for_us(
 
 
 async def test_what_is_confirmed_is_never_more_than_what_is_acknowledged(
-    kafka: KafkaServer, scene: Scene, superuser: Any
+    kafka: KafkaServer, provisioned: Database, superuser: Any
 ) -> None:
-    other = await connected(scene.database)
-    async with scene.streaming(confirm_interval_ms=1) as stream:
-        await scene.topic.has(await insert(superuser))
-        with frozen(kafka.pid):
-            # A transaction that began early and is committed late: its messages have low LSNs behind higher ones.
+    early = 8_000  # rows of 5 KB: more than the buffers of a socket hold
+    other = await connected(provisioned)
+    window = {"broadcasts_in_flight_max": 2 * early, "broadcast_bytes_in_flight_max": 10_000 * early}
+    async with scene_of(kafka, provisioned, **window) as scene:
+        async with scene.streaming(confirm_interval_ms=1) as stream:
+            # What is written early and committed late has low LSNs behind the higher ones of what was confirmed.
             async with other.transaction():
-                await insert(other, 20)
+                await other.execute(INSERT_MANY, early)
+                await scene.topic.has(await insert(superuser))
+                await until(lambda: stream._outbox.unacknowledged.records == 0)
+                stop = asyncio.Event()
+                os.kill(kafka.pid or 0, signal.SIGSTOP)
+                asking = asyncio.create_task(ask_for_keepalives(stream, stop))
                 await insert(superuser, 50)
-            await insert(superuser, 50)
-            await until(lambda: stream._outbox.unacknowledged.records == 120)
-            stream._pump.tell(reply=True)
-            await superuser.execute("create table keepalive (); drop table keepalive")
-            for _ in range(20):
+            try:
+                await until(lambda: stream._outbox.unacknowledged.records == early + 50)
                 stream._pump.tell(reply=True)
-                assert await confirmed(superuser) <= stream._outbox.acknowledged_lsn
-        await until(lambda: stream._outbox.unacknowledged.records == 0)
+                for _ in range(20):
+                    await superuser.execute("select pg_sleep(0.01)")
+                    assert await confirmed(superuser) <= stream._outbox.acknowledged_lsn
+            finally:
+                stop.set()
+                os.kill(kafka.pid or 0, signal.SIGCONT)
+                await asking
+            await until(lambda: stream._outbox.unacknowledged.records == 0)
     await other.close()
+
+
+async def ask_for_keepalives(stream: Stream, stop: asyncio.Event) -> None:
+    """Have the server put keepalives in between the messages of a transaction."""
+    while not stop.is_set():
+        stream._pump.tell(reply=True)
+        await asyncio.sleep(0.001)
 
 
 async def test_a_server_that_shuts_down_does_not_wait_for_the_stream(kafka: KafkaServer, tmp_path: Path) -> None:

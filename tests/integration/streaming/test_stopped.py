@@ -42,7 +42,7 @@ async def test_rows_that_are_written_while_a_tenant_is_shut_down_are_heard_once_
 async def test_nothing_is_missing_over_many_stops_and_starts_under_writers(stage: Stage, heard: Heard) -> None:
     tenant = await streamed(stage)
     async with writing(tenant) as writers:
-        for _ in range(5):
+        for _ in range(40):
             await writers.more(30)
             await stage.client.shutdown(tenant.name)
             await tenant.next(*STOPPED)

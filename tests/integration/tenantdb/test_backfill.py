@@ -184,7 +184,8 @@ async def test_rows_that_a_policy_would_hide_are_an_error(provisioned: Database,
 
 async def test_a_row_that_cannot_be_read_is_an_error(provisioned: Database, writer: Any) -> None:
     await writer.execute(
-        "create table realtime.messages_bc partition of realtime.messages for values from ('4000-01-01 BC') to ('2000-01-01 BC')"
+        "create table realtime.messages_bc partition of realtime.messages "
+        "for values from ('4000-01-01 BC') to ('2000-01-01 BC')"
     )
     await writer.execute(
         INSERT.replace("payload)", "payload, inserted_at)").replace("'{}')", "'{}', '3000-01-01 BC')"), "t"

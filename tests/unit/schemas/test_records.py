@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import event as note
 from hypothesis import example, given
@@ -45,8 +46,10 @@ from statemachine.machines import DatabaseHealth, Lifecycle
 from statemachine.state import Pause, ReplicationMode, Stop, StopReason
 from streams.contract.models import ReplyModel, schema_of
 from streams.contract.schemas import schemas
+from streams.wire.broadcast import Broadcast, encode_broadcast
 from streams.wire.command import ReplyTo, Request, Unreadable, decode_command, encode_command
 from streams.wire.event import Origin, encode_claim, encode_event, source_of
+from streams.wire.position import ResumePoint, encode_position
 from streams.wire.reply import HealthStatus, Owner, Position, Reply, ReplyError, encode_reply, status_of
 
 NOW = datetime(2030, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -243,3 +246,14 @@ def test_what_the_owner_accepts_is_what_fits_the_schema(record: dict[str, Any]) 
 )
 def test_reports_of_users_fit_or_do_not(report: dict[str, Any], is_right: bool) -> None:
     assert fits("user-report.json", report) is is_right
+
+
+@pytest.mark.parametrize("payload", [{"payload": msgspec.Raw(b'{"a":1}')}, {"payload_base64": b"\x00\xff"}])
+def test_broadcasts_as_they_are_written_fit_their_schema(payload: dict[str, Any]) -> None:
+    broadcast = Broadcast("t1", "room:1", "greeting", True, "id", NOW, "0/16B3748", 0, 7, **payload)
+    assert fits("broadcast.json", json.loads(encode_broadcast(broadcast)))
+
+
+def test_resume_points_as_they_are_written_fit_their_schema() -> None:
+    point = ResumePoint("t1", 7, 2**40, 23, "7000000000000000000", 1, NOW)
+    assert fits("position.json", json.loads(encode_position(point)))

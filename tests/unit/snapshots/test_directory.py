@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def test_a_name_that_is_no_file_s_stays_in_its_place(name: str) -> None:
     directory = _directory(name)
     assert directory.parent == Path("data/snapshots/connect.local")
     assert len(directory.name.encode()) < 200
-    assert directory != _directory(name + "x" if len(name) < 128 else name[:-1] + "x")
+    assert directory != _directory(name[:-1] + "y")
 
 
 def test_names_that_look_alike_have_directories_of_their_own() -> None:
@@ -38,34 +39,31 @@ def test_regions_have_directories_of_their_own() -> None:
     assert _directory("w1", region="east") != _directory("w1", region="west")
 
 
-def _store(directory: Path, age_s: float) -> Store:
+def _store(directory: Path) -> Store:
     store = Store(directory)
     store.open()
-    written = time.time() - age_s
-    for path in (*directory.iterdir(), directory):
-        os.utime(path, (written, written))
     return store
-
-
-def test_what_was_abandoned_is_deleted_and_nothing_else(tmp_path: Path) -> None:
-    abandoned = _store(tmp_path / "abandoned", ABANDONED_S + 60)
-    abandoned.close()
-    _age(abandoned.directory, ABANDONED_S + 60)
-    recent = _store(tmp_path / "recent", 60)
-    recent.close()
-    held = _store(tmp_path / "held", ABANDONED_S + 60)
-    own = _store(tmp_path / "own", ABANDONED_S + 60)
-    assert list(sweep(own.directory, time.time())) == [abandoned.directory]
-    assert {path.name for path in tmp_path.iterdir()} == {"recent", "held", "own"}
-    for store in (held, own):
-        store.close()
 
 
 def _age(directory: Path, age_s: float) -> None:
     written = time.time() - age_s
     for path in (*directory.iterdir(), directory):
-        os.utime(path, (written, written))
+        # RocksDB renames some files a moment after it has made them.
+        with suppress(FileNotFoundError):
+            os.utime(path, (written, written))
+
+
+def test_what_was_abandoned_is_deleted_and_nothing_else(tmp_path: Path) -> None:
+    abandoned, recent, held, own = (_store(tmp_path / name) for name in ("abandoned", "recent", "held", "own"))
+    abandoned.close()
+    recent.close()
+    for store, age_s in ((abandoned, 60), (recent, -60), (held, 60), (own, 60)):
+        _age(store.directory, ABANDONED_S + age_s)
+    assert sweep(own.directory, time.time()) == [abandoned.directory]
+    assert {path.name for path in tmp_path.iterdir()} == {"recent", "held", "own"}
+    for store in (held, own):
+        store.close()
 
 
 def test_there_is_nothing_to_sweep_before_anybody_wrote(tmp_path: Path) -> None:
-    assert list(sweep(tmp_path / "none" / "own", time.time())) == []
+    assert sweep(tmp_path / "none" / "own", time.time()) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +16,18 @@ from tests.unit.snapshots.logs import contents
 OPENS = (
     "import sys; from pathlib import Path; from streams.snapshots.store import Store; Store(Path(sys.argv[1])).open()"
 )
+
+DIES = """
+import os, signal, sys
+from pathlib import Path
+from streams.snapshots.store import Store
+
+store = Store(Path(sys.argv[1]))
+store.open()
+for number in range(10):
+    store.write([(b"first", b"%d" % number), (b"second", b"%d" % number)])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 FILLS = """
 import resource, sys
@@ -166,22 +177,19 @@ def _open_and_read(store: Store) -> None:
     contents(store)
 
 
-def test_a_log_that_breaks_off_has_the_batches_before(tmp_path: Path) -> None:
-    store = Store(tmp_path / "store")
+@pytest.mark.parametrize(("share", "last"), [(1.0, 9), (0.5, None)])
+def test_a_process_that_was_killed_leaves_the_batches_up_to_some_moment(
+    tmp_path: Path, share: float, last: int | None
+) -> None:
+    _elsewhere(DIES, tmp_path)
+    for path in tmp_path.glob("*.log"):
+        path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    store = Store(tmp_path)
     store.open()
-    for number in range(10):
-        store.write([(b"first", b"%d" % number), (b"second", b"%d" % number)])
-    copied = tmp_path / "copied"
-    shutil.copytree(store.directory, copied)
+    kept = contents(store)
     store.close()
-    for path in copied.glob("*.log"):
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    found = Store(copied)
-    found.open()
-    kept = contents(found)
-    found.close()
     assert kept[b"first"] == kept[b"second"]
-    assert 0 < int(kept[b"first"]) < 9
+    assert int(kept[b"first"]) == last if last is not None else 0 < int(kept[b"first"]) < 9
 
 
 def test_a_full_disk_is_a_failure_that_passes(tmp_path: Path) -> None:

@@ -144,9 +144,9 @@ def test_a_reload_while_stopping_connects_again_once() -> None:
 def test_a_connect_while_stopping_is_connected_again_and_keeps_the_reason_of_the_stop() -> None:
     (
         READY.when(Shutdown(StopReason.REBALANCING))
-        .then(ConnectStopping(StopReason.REBALANCING, None, "a shutdown was requested"))
+        .then(ConnectStopping(StopReason.REBALANCING, None, "another region serves the tenant now"))
         .when(Connect())
-        .then(ConnectStopping(StopReason.REBALANCING, None, "a shutdown was requested", reconnect=True))
+        .then(ConnectStopping(StopReason.REBALANCING, None, "another region serves the tenant now", reconnect=True))
         .and_state(lifecycle=Lifecycle.STOPPING, since_event=EventName(4, CLAIM))
         .when(Connect())
         .then_nothing()
@@ -160,10 +160,10 @@ def test_a_shutdown_while_stopping_calls_the_reconnect_off() -> None:
     (
         READY.given(RELOADING)
         .when(Shutdown(StopReason.SUSPENDED))
-        .then(ConnectStopping(StopReason.SUSPENDED, None, "a shutdown was requested"))
+        .then(ConnectStopping(StopReason.SUSPENDED, "RealtimeDisabledForTenant", "the tenant is suspended"))
         .and_state(reconnect=False)
         .when(ConnectionClosed())
-        .then(ConnectStopped(StopReason.SUSPENDED, None, "a shutdown was requested"))
+        .then(ConnectStopped(StopReason.SUSPENDED, "RealtimeDisabledForTenant", "the tenant is suspended"))
         .when(ReconnectWanted())
         .then_nothing()
     )

@@ -57,20 +57,33 @@ def test_rows_are_streamed_in_the_mode_of_the_new_settings() -> None:
     checked.when(ProvisionDone(0, (), 3)).and_state(lifecycle=Lifecycle.READY, replication=Replication.OFF)
 
 
+def test_the_fingerprint_of_the_settings_that_were_found_good_outlives_its_owner() -> None:
+    scenario = SITUATIONS["checking"].when(CheckPassed(20, 5, 64, 3, ReplicationMode.OFF, "0a1b")).and_state(
+        settings="0a1b"
+    )
+    scenario.when(ProvisionDone(0, (), 3)).taken_over(9).and_state(settings="0a1b")
+
+
 @pytest.mark.parametrize(
-    "reason", [StopReason.SUSPENDED, StopReason.REMOVED, StopReason.TENANT_NOT_FOUND, StopReason.REBALANCING]
+    ("reason", "code", "message"),
+    [
+        (StopReason.SUSPENDED, "RealtimeDisabledForTenant", "the tenant is suspended"),
+        (StopReason.REMOVED, None, "the tenant was removed from the catalog"),
+        (StopReason.TENANT_NOT_FOUND, "TenantNotFound", "the catalog has no such tenant"),
+        (StopReason.REBALANCING, None, "another region serves the tenant now"),
+    ],
 )
 @pytest.mark.parametrize("situation", LIVE)
 def test_a_tenant_that_is_suspended_removed_or_moved_gives_a_live_connection_up(
-    situation: str, reason: StopReason
+    situation: str, reason: StopReason, code: str | None, message: str
 ) -> None:
     (
         SITUATIONS[situation]
         .when(Shutdown(reason))
-        .then(ConnectStopping(reason, None, "a shutdown was requested"))
+        .then(ConnectStopping(reason, code, message))
         .and_state(lifecycle=Lifecycle.STOPPING, reconnect=False)
         .when(ConnectionClosed())
-        .then(ConnectStopped(reason, None, "a shutdown was requested"))
+        .then(ConnectStopped(reason, code, message))
         .when(ReconnectWanted())
         .then_nothing()
     )
