@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.synchronised
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix unit integration acceptance simulate bench bench-connect docs clean
+.PHONY: help demo test check fix unit integration acceptance simulate model model-deep bench bench-connect docs clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -46,6 +46,12 @@ simulate: $(STAMP) ## Run the protocol in simulated worlds: SEEDS=100 STEPS=6000
 	@$(BIN)/python -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(STEPS),--steps $(STEPS)) \
 	  $(if $(FIRST),--first $(FIRST)) $(if $(SEED),--seed $(SEED)) $(if $(WITHOUT),--without $(WITHOUT)) \
 	  $(if $(BROKEN),--broken "$(BROKEN)")
+
+model: $(STAMP) ## Explore the models of ownership, and refute every rule left out; STORY=NO_CONTIGUITY tells one way (needs spin, gcc)
+	@$(BIN)/python -m tests.model --json .cache/model.json $(if $(STORY),--story $(STORY))
+
+model-deep: $(STAMP) ## The same models in larger sizes, within half an hour
+	@$(BIN)/python -m tests.model --deep --json .cache/model-deep.json
 
 bench: $(STAMP) ## Measure against stock Faust on the same broker, as a table and as JSON
 	@$(BIN)/python -m tests.bench --json .cache/bench.json

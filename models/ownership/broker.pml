@@ -101,7 +101,8 @@ inline receive(w) {
 	:: is_claim(wire[w].sent[0]) ->
 		tell("worker %d claims, generation %d, term %d", w, wire[w].sent[0].generation, wire[w].sent[0].term)
 	:: else ->
-		tell("worker %d's event, sequence %d, claim %d", w, wire[w].sent[0].sequence, wire[w].sent[0].claim - 1)
+		tell("worker %d's event, sequence %d, claim %d, command %d", w, wire[w].sent[0].sequence,
+			wire[w].sent[0].claim - 1, wire[w].sent[0].command - 1)
 	fi;
 	if
 	:: counts(log_end - 1) ->

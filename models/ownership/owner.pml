@@ -5,6 +5,20 @@
 #define last_slot(w) worker[w].flight[PIPELINE - 1]
 #define has_room(w) (last_slot(w).use == 0 && wire_has_room(w))
 
+/* A snapshot is of what is acknowledged and judged, never of what is on its way. */
+#ifdef SNAPSHOT_AHEAD
+#define may_store(w) (may_decide(w) && snapshots_left > 0)
+#else
+#define may_store(w) (may_decide(w) && snapshots_left > 0 && worker[w].flight[0].use == 0)
+#endif
+
+inline store(w) {
+	snapshots_left--;
+	copy_state(snapshot[w], worker[w].state);
+	snapshot_end[w] = worker[w].known;
+	tell("worker %d: writes a snapshot through offset %d\n", w, worker[w].known - 1)
+}
+
 #ifdef NO_OFFSET_MEMORY
 #define by_offset(w) (false)
 #else
@@ -38,6 +52,7 @@ inline fly(w, kind, at_end, at_place) {
 	worker[w].flight[at].end = at_end;
 	worker[w].flight[at].place = at_place;
 	worker[w].flight[at].sequence = worker[w].state.sequence;
+	worker[w].flight[at].position = worker[w].known;
 	worker[w].flight[at].counted = truth.sequence
 }
 
@@ -102,6 +117,27 @@ inline read_back(w, last) {
 #define oldest(w) worker[w].flight[0]
 #define may_land(w) (may_decide(w) && oldest(w).use != 0 && oldest(w).end != 0)
 
+/* A reply's position is that of its event; of one without an event, what was known when the status was taken. */
+#ifdef POSITION_OF_THE_PROOF
+#define answered_position(w) (worker[w].known)
+#else
+#define answered_position(w) (oldest(w).use == EVENT -> oldest(w).end : oldest(w).position)
+#endif
+
+/* Every event that counts before the reply's position is in the reply's status. */
+inline check_position(w) {
+	due = 0;
+	for (at : 0 .. LOG_LENGTH - 1) {
+		if
+		:: at < answered_position(w) && counts(at) && !is_claim(log[at]) -> due = log[at].sequence
+		:: else
+		fi
+	}
+	at = 0;
+	promise(position_is_covered, due <= oldest(w).sequence);
+	due = 0
+}
+
 /* The oldest flight is acknowledged: look for a gap, judge, and answer. */
 inline land(w) {
 	due = worker[w].known + (oldest(w).use == EVENT -> 1 : 0);
@@ -142,6 +178,7 @@ inline answer(w) {
 		promise(answer_is_current, oldest(w).sequence >= oldest(w).counted && oldest(w).sequence <= truth.sequence);
 		promise(acknowledged_counts, due != PAUSE || (truth.ids & id_bit(oldest(w).place - 1)) != 0)
 	fi;
+	check_position(w);
 	if
 	:: oldest(w).place != 0 -> worker[w].done = oldest(w).place
 	:: else
@@ -158,6 +195,7 @@ inline next_flight(w) {
 		worker[w].flight[at].end = worker[w].flight[at + 1].end;
 		worker[w].flight[at].place = worker[w].flight[at + 1].place;
 		worker[w].flight[at].sequence = worker[w].flight[at + 1].sequence;
+		worker[w].flight[at].position = worker[w].flight[at + 1].position;
 		worker[w].flight[at].counted = worker[w].flight[at + 1].counted
 	}
 	clear_flight(worker[w].flight[PIPELINE - 1])

@@ -10,6 +10,7 @@
  *   acknowledged_counts    what is answered as done has its event, and that counts
  *   answer_is_current      an answer misses no event that counted when its command was taken, and says nothing that
  *                          is not so
+ *   position_is_covered    every event that counts up to a reply's position is in the reply's status
  *   same_fold              whoever folds the log up to a place finds what everybody finds
  *   nothing_lost           what is committed has its event, if it is a command that has one
  *   only_the_owner_commits within a group, nobody commits but the owner whose claim counts
@@ -18,7 +19,7 @@
  *   counted_session_stays  nobody but its owner ends a session of the claim that counts
  *   stopped_is_closed      when connect.stopped counts, no session is left of those there were when stopping was
  *                          decided
- *   nobody_is_stuck        when nothing more can happen, the partition's owner has done everything
+ *   nobody_is_stuck        when nothing more can happen, the partition's owner has done everything, under the claim that counts
  */
 #define promise(name, condition)           \
 	if                                     \

@@ -1,7 +1,7 @@
 /* When nothing can happen any more, all that was asked must have been done, unless the one who should do it is dead. */
 
 #define everything_done(w)                                                                    \
-	(worker[w].status == OWNER && !worker[w].lost && worker[w].position == region_length &&   \
+	(worker[w].status == OWNER && !worker[w].lost && worker[w].claim == truth.claim && worker[w].position == region_length &&   \
 	 worker[w].flight[0].use == 0 && committed == region_length)
 
 proctype Quiet() {

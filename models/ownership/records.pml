@@ -65,6 +65,7 @@ typedef Partition {
  *   end       the acknowledged offset, or the partition's last one, plus one; 0 until it is known
  *   place     where the command stands in the region's topic, plus one; 0 for what an effect reported
  *   sequence  the tenant's sequence that will be answered
+ *   position  how far the answered status reaches: every record before it is in it
  *   counted   the tenant's sequence on the log when the command was taken; only the promises look at it
  */
 #define EVENT 1
@@ -74,5 +75,6 @@ typedef Flight {
 	unsigned end : 4;
 	unsigned place : 3;
 	unsigned sequence : 4;
+	unsigned position : 4;
 	unsigned counted : 4
 }

@@ -7,6 +7,7 @@ inline clear_flight(slot) {
 	slot.end = 0;
 	slot.place = 0;
 	slot.sequence = 0;
+	slot.position = 0;
 	slot.counted = 0
 }
 
@@ -17,6 +18,8 @@ inline forget(w) {
 	worker[w].lost = false;
 	worker[w].position = 0;
 	worker[w].done = 0;
+	worker[w].finished = 0;
+	clear_flight(worker[w].asking);
 	clear_state(worker[w].state);
 	for (at : 0 .. PIPELINE - 1) {
 		clear_flight(worker[w].flight[at])
@@ -54,14 +57,25 @@ inline send_claim(w, with_term) {
 #define may_rejoin(w) \
 	(generation > 0 && !is_member(w) && worker[w].status != CLAIMING && worker[w].status != PROVED && wire_has_room(w))
 
+/*
+ * What was owned and is assigned again is kept, unless a generation was missed or the log has a newer claim: after a
+ * group was made anew, the number may fit by chance.
+ */
 inline rejoin(w) {
-	flag = assignee == w && worker[w].status == OWNER && !worker[w].lost && generation == worker[w].generation + 1;
+	flag = false;
+	if
+	:: assignee == w && may_decide(w) && generation == worker[w].generation + 1 ->
+		read_back(w, log_end);
+		flag = !flag
+	:: else
+	fi;
 	worker[w].generation = generation;
 	worker[w].group = group;
 	if
 	:: flag ->
 		worker[w].position = committed;
 		worker[w].done = committed;
+		worker[w].finished = 0;
 		tell("worker %d: keeps the partition in generation %d\n", w, generation);
 		reached(KEPT, true)
 	:: !flag && assignee == w ->
@@ -80,12 +94,18 @@ inline rejoin(w) {
 }
 
 /*
- * Fold the log from its beginning through `last`, which is at least the worker's own claim. Where the end offset was
- * asked for earlier than the log was read, `last` is not the log's last: both are explored.
+ * Fold the log, from its beginning or from the worker's snapshot, through `last`, which is at least the worker's own
+ * claim. Where the end offset was asked for earlier than the log was read, `last` is not the log's last: both are
+ * explored.
  */
-inline fold_log(last) {
+inline fold_log(w, last) {
+#if SNAPSHOTS
+	copy_state(folded, snapshot[w]);
+	at = snapshot_end[w];
+#else
 	clear_state(folded);
 	at = 0;
+#endif
 	do
 	:: at < log_end && at <= last ->
 		fold(folded, at, log[at]);
@@ -100,7 +120,7 @@ inline fold_log(last) {
 }
 
 inline settle(w, last) {
-	fold_log(last);
+	fold_log(w, last);
 	if
 	:: folded.claim == worker[w].claim ->
 		promise(one_owner_counts, counts(worker[w].claim - 1));
@@ -139,7 +159,7 @@ inline own(w, last) {
 #ifdef EARLY_DECIDING
 /* What stood on the log when it was assigned is taken for all there is. */
 inline settle_early(w) {
-	fold_log(worker[w].horizon - 1);
+	fold_log(w, worker[w].horizon - 1);
 	folded.claim = worker[w].claim;
 	own(w, worker[w].claim - 1);
 	clear_state(folded)

@@ -9,11 +9,13 @@
  *   EARLY_DECIDING       decides before recovery has reached its own claim
  *   NO_CONTIGUITY        answers and acts without looking at what stands before its event
  *   NO_READ_INDEX        answers that write nothing do not ask where the partition ends
+ *   POSITION_OF_THE_PROOF  a reply names the end of its proof as its position
  *   UNFENCED_COMMIT      the group takes a commit from a worker that is a member no more
  *   NO_OFFSET_MEMORY     commands are recognised by their id only, and that is kept for those that led to an event
  *   NO_ORIGIN            a command that was forwarded twice has two offsets and nothing in common
  *   NO_ID_MEMORY         a client's own retry is a new command
  *   INPUT_HOLE           a command may be stepped over in a delivery
+ *   SNAPSHOT_AHEAD       a snapshot holds events that are still on their way
  *   EFFECT_BEFORE_ACK    a session is opened when its event was sent
  *   NO_LOCK              a session is opened without the tenant's lock
  *   CLOSE_WITHOUT_LOCK   a new owner that holds nothing closes nothing, and says that everything is closed
@@ -58,6 +60,11 @@
 /* 1: the tenant has a database, and the owner a session there. */
 #ifndef SESSIONS
 #define SESSIONS 0
+#endif
+
+/* Snapshots that are written in all. */
+#ifndef SNAPSHOTS
+#define SNAPSHOTS 0
 #endif
 
 /* Room on the log, at most 15. The broker asserts that it never runs out. */

@@ -60,6 +60,8 @@ typedef Memory {
 	/* The next command to take, and how many are done. */
 	unsigned position : 3;
 	unsigned done : 3;
+	/* Commands that are done out of their turn, one bit each. */
+	unsigned finished : 6;
 #if SESSIONS
 	/* What its effects were last told: a sequence and its lifecycle. */
 	unsigned told : 2;
@@ -70,7 +72,9 @@ typedef Memory {
 #ifdef EARLY_DECIDING
 	unsigned horizon : 4;
 #endif
-	Flight flight[PIPELINE]
+	Flight flight[PIPELINE];
+	/* A question whose answer, where the partition ends, is awaited; then it stands behind what was sent meanwhile. */
+	Flight asking
 }
 Memory worker[WORKERS];
 
@@ -82,6 +86,13 @@ typedef Wire {
 }
 Wire wire[WORKERS];
 #define wire_has_room(w) (wire[w].length < WIRE_LENGTH)
+
+#if SNAPSHOTS
+/* What a worker has on its disk: a state, and how much of the log is in it. */
+Partition snapshot[WORKERS];
+byte snapshot_end[WORKERS];
+byte snapshots_left = SNAPSHOTS;
+#endif
 
 #if SESSIONS
 /* The tenant's database: the live sessions, one bit for each claim, and the claim of the session with the lock. */

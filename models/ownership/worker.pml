@@ -20,6 +20,9 @@ end:
 #endif
 	:: d_step { may_land(w) -> land(w) }
 	:: d_step { may_commit(w) -> commit(w) }
+#if SNAPSHOTS
+	:: d_step { may_store(w) -> store(w) }
+#endif
 #if SESSIONS
 	:: d_step { may_open(w) -> open_session(w) }
 	:: d_step { may_take_over(w) -> take_over(w) }

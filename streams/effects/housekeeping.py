@@ -50,7 +50,7 @@ class Household(Owner, Protocol):
 
 
 class Housekeeping:
-    """Looks after every tenant that was connected since the round before.
+    """Looks after every tenant that was connected since the round before, whoever made that one.
 
     Args:
         means: what work on tenants needs.
@@ -74,17 +74,24 @@ class Housekeeping:
 
     async def run(self) -> None:
         """Go round for ever."""
-        last = self._means.now()
-        following = self._following(last)
+        following = self._following(self._means.now())
         while True:
             wait = min(self._schedule.retry, max(following - self._means.now(), timedelta(0)))
             await asyncio.sleep(wait.total_seconds())
             now = self._means.now()
             if now >= following:
-                await self._round(lambda state, since=last: _connected_since(state, since))  # type: ignore[misc]
-                last, following = now, self._following(now)
+                since = self._round_before(now)
+                await self._round(lambda state, since=since: _connected_since(state, since))  # type: ignore[misc]
+                following = self._following(now)
             else:
-                await self._round(lambda state: bool(state.partitions_failed))
+                await self._round(lambda state: bool(state.partitions_failed) and state.pause is None)
+
+    def _round_before(self, now: datetime) -> datetime:
+        """When a tenant was looked after last, at the latest, if it was connected then.
+
+        An owner before may have died right before its round, and this one's first comes a whole interval later.
+        """
+        return now - 2 * (self._schedule.interval + self._schedule.jitter_max)
 
     def _following(self, last: datetime) -> datetime:
         return last + self._schedule.interval + self._schedule.jitter_max * self._chance.random()

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from statemachine.commands import MigrationsDone, SettingsChanged
+from statemachine.commands import MigrationsDone, PartitionFailed, SettingsChanged
 from statemachine.reactions import Reaction, reaction
 from statemachine.state import TenantState
 from streams.effects.means import Means
@@ -93,6 +93,9 @@ class EffectRunner:
         else:
             report = MigrationsDone(done.migrations_run, found + done.migrations_run, done.took_ms)
             owner.report(tenant, report, "effect:migrate")
+            for day, message in done.partitions_failed:
+                log.warning("partitions.failed", tenant=tenant, code="PartitionCreationFailed", day=day.isoformat())
+                owner.report(tenant, PartitionFailed(day.isoformat(), message), "effect:migrate")
         finally:
             self._migrating.discard(tenant)
 

@@ -27,13 +27,15 @@ from streams.effects.backoff import delays_ms
 from streams.effects.means import Means
 from streams.effects.streaming import Holding, StreamWork
 from streams.effects.wanted import Unwanted, Wanted, entry_of, server_of, wanted
-from streams.errors import KafkaUnreachable
+from streams.errors import CatalogUnreadable, CredentialsUnreadable, KafkaUnreachable
 from streams.tenantdb.check import check
 from streams.tenantdb.connection import TenantConnection
 from streams.tenantdb.failure import NewerClaimHoldsLock, TenantDatabaseFailure
 from streams.tenantdb.provision import provision
 
 log = structlog.get_logger(__name__)
+
+_UNREADABLE = (CatalogUnreadable, CredentialsUnreadable)
 
 
 class SettingsDiffer(Exception):
@@ -57,6 +59,7 @@ class TenantWork:
         self._report = report
         self._reaction = Reaction.REST
         self._settings: str | None = None
+        self._alone = False
         self._task: asyncio.Task[None] | None = None
         self._connection: TenantConnection | None = None
         self._wanted: Wanted | None = None
@@ -130,11 +133,13 @@ class TenantWork:
                 await self._hold()
             case Reaction.CLOSE:
                 await self._close_all()
+                await self._end_older()
                 self._report(ConnectionClosed(), "effect:close")
             case _:
                 await self._close_all()
 
     async def _check(self) -> None:
+        self._alone = True
         asked = self._wanted = wanted(await entry_of(self._means, self._tenant))
         async with self._place(asked.database):
             checked = await check(asked.database, self._means.limits)
@@ -203,14 +208,34 @@ class TenantWork:
                 return
             await self._close()
             try:
-                async with self._place(database):
-                    self._connection = await TenantConnection.open(
-                        database, tenant=self._tenant, claim=self._claim, limits=self._means.limits
-                    )
+                await self._take_over(database)
                 self._held.set()
             except NewerClaimHoldsLock as error:
                 log.warning("claim.superseded", tenant=self._tenant, claim=self._claim, held_by=error.held_by)
                 await asyncio.sleep(delay_ms / 1000)
+
+    async def _take_over(self, database: Database) -> None:
+        async with self._place(database):
+            self._connection = await TenantConnection.open(
+                database, tenant=self._tenant, claim=self._claim, limits=self._means.limits
+            )
+        self._alone = True
+
+    async def _end_older(self) -> None:
+        """End what an owner before may still hold, unless it is known that nobody does.
+
+        One that vanished in the middle of stopping closed nothing, and its server may not have noticed. Where another
+        region serves the tenant now, what is held there is that region's.
+        """
+        if self._alone:
+            return
+        try:
+            entry = await self._means.load(self._tenant)
+            if entry is not None and self._means.serves(entry.region):
+                await self._take_over(entry.database.model_copy(update={"pool_size": 1}))
+        except (*_UNREADABLE, KafkaUnreachable, TenantDatabaseFailure, NewerClaimHoldsLock) as error:
+            log.warning("sessions.not_looked_for", tenant=self._tenant, code=str(error.code), error=str(error))
+        await self._close()
 
     async def _checked(self) -> Database:
         """The database that the tenant's check found good, be it an owner's before.

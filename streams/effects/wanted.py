@@ -12,7 +12,6 @@ from streams.catalog.entry import CatalogEntry, Database
 from streams.effects.means import Means
 from streams.errors import CatalogUnreadable, CredentialsUnreadable
 
-
 FINGERPRINT_BYTES: Final = 8
 """Bytes of a fingerprint; it tells two entries of one tenant apart and guards nothing."""
 

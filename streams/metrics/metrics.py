@@ -6,7 +6,7 @@ import platform
 import time
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Info, ProcessCollector
@@ -22,6 +22,9 @@ from streams.metrics.population import Population
 from streams.metrics.rebuild import Readiness
 from streams.metrics.stream import StreamFigures
 from streams.metrics.tally import Tally
+
+SNAPSHOT_OUTCOMES: Final = ("written", "loaded", "discarded", "failed")
+"""What can become of a snapshot."""
 
 
 class Exposition(NamedTuple):
@@ -101,6 +104,9 @@ class Metrics:
         self._dropped = Tally(
             self.registry, "tenant_connect_broadcasts_dropped", "Rows that could not be broadcast", "code"
         )
+        self._snapshots = Tally(
+            self.registry, "tenant_connect_snapshots", "What became of snapshots", "outcome", SNAPSHOT_OUTCOMES
+        )
         self.registry.register(Population(states, readiness, self._stream))
         self.registry.register(self._stream)
         self.registry.register(Assignment(readiness))
@@ -126,6 +132,10 @@ class Metrics:
     def dropped(self, code: str) -> None:
         """A row was dropped because of what ``code`` says. Any thread may say so."""
         self._dropped.add(code)
+
+    def snapshot(self, outcome: str) -> None:
+        """A snapshot of a partition was written, loaded or discarded, or the disk failed."""
+        self._snapshots.add(outcome)
 
     def look(self) -> Figures:
         """All figures as they are now."""

@@ -132,12 +132,15 @@ class Backlog:
                     await self._send(row)
 
     async def _send(self, row: Any) -> None:
-        """Send one row; they have no place in the WAL of their own, so they stand where the slot begins."""
+        """Send one row; they have no place in the WAL of their own, so they stand right before the slot's beginning.
+
+        A commit may stand at the beginning itself, and no two rows of a tenant have the same place.
+        """
         if self._outbox.full:
             await self._moved(self._outbox.room())
         elif self._ordinal % self._limits.turn_messages == 0:
             await asyncio.sleep(0)
-        lsn = self._prepared.slot.consistent_point
+        lsn = self._prepared.slot.consistent_point - 1
         self._unexpected |= row["unexpected"]
         self._sender.send(row_of(row), lsn, lsn_text(lsn), self._ordinal, None)
         self._ordinal += 1

@@ -47,6 +47,8 @@ class StreamLimits:
         confirm_interval_ms: shortest time between two status messages that confirm.
         position_interval_ms: between two resume points while rows are delivered.
         position_idle_interval_ms: between two resume points while none are.
+        gap_settle_ms: after a gap was found, before the first resume point: until then the gap is on the log, and if it
+            is not, whoever starts next finds it again.
         planned_stop_ms: proving and writing the last resume point at a planned stop.
         watchdog_interval_ms: between two looks at the stream and its slot.
         watchdog_timeout_ms: within which a stream shows that it lives.
@@ -67,6 +69,7 @@ class StreamLimits:
     confirm_interval_ms: int = 500
     position_interval_ms: int = 10_000
     position_idle_interval_ms: int = 300_000
+    gap_settle_ms: int = 60_000
     planned_stop_ms: int = 2_000
     watchdog_interval_ms: int = 300_000
     watchdog_timeout_ms: int = 60_000

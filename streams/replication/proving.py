@@ -46,10 +46,15 @@ class Proving:
         self._sender = sender
         self._rows = 0
 
-    async def run(self) -> None:
-        """Write a point at each interval in which rows were sent, and rarely otherwise; ends with the outbox."""
+    async def run(self, settle_ms: int) -> None:
+        """Write a point at each interval in which rows were sent, and rarely otherwise; ends with the outbox.
+
+        Args:
+            settle_ms: how long to write none at first.
+        """
         loop = asyncio.get_running_loop()
-        due_at = loop.time() + self._limits.position_idle_interval_ms / 1000
+        await asyncio.sleep(settle_ms / 1000)
+        due_at = loop.time() + self._limits.position_idle_interval_ms / 1000 if self.written else loop.time()
         while not self._outbox.failure.done():
             await asyncio.sleep(self._limits.position_interval_ms / 1000)
             if self._sender.rows == self._rows and loop.time() < due_at:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Self
 
 import structlog
@@ -115,14 +116,14 @@ class Stream:
     async def _begin(self) -> None:
         order, limits, prepared = self._order, self._limits, self._prepared
         caught = await Backlog(order, limits, prepared, self._outbox, self._sender).catch_up()
-        if order.mode is ReplicationMode.DURABLE:
+        if order.mode is ReplicationMode.DURABLE and caught.gap is None:
             await self._proving.write(caught.point)
         await prepared.session.start(prepared.slot.name, PUBLICATION)
         self._pump.start()
         self._outbox.failure.add_done_callback(lambda failed: self._undeliverable(failed.result()))
         self._watch(Watchdog(order, limits, prepared.slot.name, self._pump).run)
         if order.mode is ReplicationMode.DURABLE:
-            self._watch(self._proving.run)
+            self._watch(partial(self._proving.run, 0 if caught.gap is None else limits.gap_settle_ms))
         self.started = Started(
             slot=prepared.slot.name,
             mode=order.mode,

@@ -19,6 +19,7 @@ from streams.effects.housekeeping import Housekeeping
 from streams.effects.means import Means
 from streams.effects.runner import EffectRunner
 from streams.engine.app import Engine
+from streams.engine.stall import StallWatch
 from streams.errors import EngineStopped, OwnershipLost
 from streams.kafka.clients import admin, consumer_configuration, prefix_producer
 from streams.log.ends import Ends
@@ -34,6 +35,7 @@ from streams.service.failures import Failures
 from streams.service.limits import effect_bounds, schedule_of, session_limits, shape_of, stream_limits
 from streams.service.observer import RowObserver
 from streams.service.rounds import Rounds
+from streams.service.snapshots import snapshots_of
 from streams.service.surroundings import TenantSurroundings
 from streams.settings import Settings
 from streams.tenantdb.migrate import read_migrations
@@ -89,6 +91,8 @@ class Worker:
         self._metrics = Metrics(
             region=settings.region, worker=settings.worker_name, states=self._states, readiness=readiness
         )
+        self._snapshots = snapshots_of(settings, self._metrics.snapshot)
+        self._stall = StallWatch(readiness, settings.recovery_stall_ms / 1000)
         self._web = WebServer(settings.http_host, settings.http_port, readiness, self._metrics)
         self._broadcaster = Broadcaster(settings)
         self._positions = Positions(settings)
@@ -129,6 +133,7 @@ class Worker:
             raise self._failures.first
 
     async def _work(self) -> None:
+        await self._snapshots.open()
         await self._engine.start()
         log.info("worker.started", worker=self._settings.worker_name, region=self._settings.region)
         await asyncio.Event().wait()
@@ -159,6 +164,7 @@ class Worker:
             ("engine", self._engine.stop),
             ("partitions", self._registry.close),
             ("closing", self._owners.settle),
+            ("snapshots", self._snapshots.close),
             ("positions", self._positions.close),
             ("broadcaster", self._broadcaster.close),
             ("producer", self._producer.close),
@@ -178,6 +184,8 @@ class Worker:
         self._rounds.every(settings.users_check_interval_ms, self._owners.look)
         self._rounds.every(settings.reconnect_interval_ms, self._owners.reconnect)
         self._rounds.forever(self._housekeeping.run())
+        self._rounds.forever(self._snapshots.run(self._registry))
+        self._rounds.forever(self._stall.run())
 
     def _create_view(self) -> CatalogView:
         return CatalogView(
@@ -277,7 +285,9 @@ class Worker:
             observed=self._metrics.observed,
         )
         claim_timeout_s = self._settings.claim_timeout_ms / 1000
-        return Registry(self._settings.worker_name, surroundings, claim_timeout_s, self._take, self._drop)
+        return Registry(
+            self._settings.worker_name, surroundings, claim_timeout_s, self._take, self._drop, self._snapshots
+        )
 
     def _take(self, partition: OwnedPartition) -> None:
         self._users.take(partition.state.partition)

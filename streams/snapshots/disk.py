@@ -14,9 +14,9 @@ from typing import Final, TypeVar
 
 import structlog
 
-from streams.snapshots.outcome import Counted, Outcome
 from streams.snapshots.doubt import Doubt, StoreDamaged, StoreFailed
 from streams.snapshots.encoding import Heading, Place
+from streams.snapshots.outcome import Counted, Outcome
 from streams.snapshots.shelf import Shelf
 from streams.snapshots.store import Store
 

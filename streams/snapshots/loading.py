@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 import structlog
 
 from statemachine.partition import PartitionState
-from streams.snapshots.outcome import Counted, Outcome
 from streams.snapshots.disk import Disk
 from streams.snapshots.doubt import Doubt
 from streams.snapshots.encoding import Heading, Place, record_hash
 from streams.snapshots.marks import Marks
+from streams.snapshots.outcome import Counted, Outcome
 from streams.snapshots.shelf import SLOTS
 
 log = structlog.get_logger(__name__)

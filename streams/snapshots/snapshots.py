@@ -12,12 +12,12 @@ import structlog
 
 from statemachine.partition import NOTHING_FOLDED
 from streams.errors import OwnershipLost, SnapshotsLocked
-from streams.snapshots.outcome import Counted
 from streams.snapshots.directory import sweep
 from streams.snapshots.disk import Disk
 from streams.snapshots.doubt import StoreFailed, StoreLocked
 from streams.snapshots.loading import Found, Loading
 from streams.snapshots.marks import Marks
+from streams.snapshots.outcome import Counted
 from streams.snapshots.snapshot import Snapshot
 from streams.snapshots.store import Store
 from streams.snapshots.writing import Writing

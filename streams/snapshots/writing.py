@@ -9,9 +9,9 @@ from typing import Final, TypeVar
 
 import structlog
 
-from streams.snapshots.outcome import Counted, Outcome
 from streams.snapshots.disk import Disk
 from streams.snapshots.doubt import StoreBusy, StoreFailed
+from streams.snapshots.outcome import Counted, Outcome
 from streams.snapshots.shelf import Filling
 from streams.snapshots.snapshot import Snapshot
 

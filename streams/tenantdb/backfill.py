@@ -24,9 +24,12 @@ FIRST_NORMAL: Final = 3
 FIRST_ROWS: Final = 16
 """Rows of the first batch, while it is not known how large they are."""
 
+# A slot's snapshot may have its xmax below its xmin: who makes a slot counts commits only once it has waited for every
+# transaction that was open, and what these wrote is in the snapshot nevertheless.
 FACTS = """
 select pg_catalog.pg_snapshot_xmin(snapshot)::text::bigint as xmin,
-       pg_catalog.pg_snapshot_xmax(snapshot)::text::bigint as next_xid,
+       greatest(pg_catalog.pg_snapshot_xmin(snapshot)::text::bigint,
+                pg_catalog.pg_snapshot_xmax(snapshot)::text::bigint) as next_xid,
        pg_catalog.clock_timestamp() as at
   from pg_catalog.pg_current_snapshot() as snapshot
 """

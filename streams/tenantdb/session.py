@@ -25,7 +25,13 @@ from streams.tenantdb.failure import (
     target,
     translated,
 )
-from streams.tenantdb.transport import keep_alive, tls_context
+from streams.tenantdb.transport import (
+    KEEPALIVE_IDLE_SECONDS,
+    KEEPALIVE_INTERVAL_SECONDS,
+    KEEPALIVE_PROBES,
+    keep_alive,
+    tls_context,
+)
 
 CLIENT_GRACE_MS = 5_000
 """The client gives a statement up this much later than the server should have, for a server that vanished."""
@@ -139,6 +145,10 @@ def _server_settings(application_name: str, statement_ms: int) -> dict[str, str]
         "statement_timeout": str(statement_ms),
         # A session of ours is idle for days on purpose: the database's own default must not end it.
         "idle_session_timeout": "0",
+        # A machine of ours that vanished holds its lock for as long as the server does not notice.
+        "tcp_keepalives_idle": str(KEEPALIVE_IDLE_SECONDS),
+        "tcp_keepalives_interval": str(KEEPALIVE_INTERVAL_SECONDS),
+        "tcp_keepalives_count": str(KEEPALIVE_PROBES),
         # Objects that somebody else puts into the path must not stand in for the server's own.
         "search_path": "pg_catalog",
     }

@@ -22,6 +22,9 @@ from tests.model.spin import CheckerFailed, explore
 JOBS: Final = 2
 """Explorations at a time."""
 
+WIDTH_MIN: Final = 110
+"""Characters of a line that the tables need."""
+
 app = cyclopts.App(name="model", help="Explore the protocol models, and refute every rule that is left out.")
 
 
@@ -48,11 +51,12 @@ def model(
 
     Args:
         deep: larger sizes, and nothing else; takes up to half an hour.
-        story: tell only the counterexample of one rule that is left out, or the way to one situation; its macro or name.
+        story: tell only the counterexample of a rule that is left out, or the way to a situation; its macro or name.
         jobs: explorations at a time.
         json_file: where to write the findings.
     """
     console = Console()
+    console.width = max(console.width, WIDTH_MIN)
     try:
         if story is not None:
             wanted = [one for one in (*BROKEN, *SITUATIONS) if story == one.broken or story in one.verdicts][:1]
@@ -60,6 +64,7 @@ def model(
                 console.print("\n".join(report.story(exploration, finding)), highlight=False)
             sys.exit(not wanted)
         results = _tables(console, deep=deep, jobs=jobs)
+        console.print(report.total(results), highlight=False)
     except CheckerFailed as error:
         console.print(f"model: {error}", style="bold red", markup=False)
         sys.exit(2)

@@ -45,6 +45,15 @@ def searched(title: str, results: Iterable[Result]) -> Table:
     return table
 
 
+def total(results: Sequence[Result]) -> str:
+    """All of it in one line."""
+    states = sum(finding.states for _, finding in results)
+    seconds = sum(finding.seconds for _, finding in results)
+    wrong = sum(not finding.answers(exploration) for exploration, finding in results)
+    verdict = f"{wrong} not as they must be" if wrong else "all as they must be"
+    return f"{len(results)} explorations, {verdict}: {states:,} states in {seconds:.0f} s of the checker's time."
+
+
 def story(exploration: Exploration, finding: Finding) -> Iterable[str]:
     """The shortest way to what was found, step by step."""
     yield f"{exploration.title}: {finding.verdict or 'everything held'}"
@@ -73,5 +82,5 @@ def plain(results: Sequence[Result]) -> list[dict[str, Any]]:
 
 def _mark(exploration: Exploration, finding: Finding) -> str:
     if finding.answers(exploration):
-        return "as it must be"
-    return f"[bold red]NOT as it must be: {finding.verdict or 'nothing was found'}"
+        return "ok"
+    return f"[bold red]WRONG: {finding.verdict or 'nothing was found'}"

@@ -29,6 +29,9 @@ MEMORY_MB_MAX: Final = 8_000
 DEPTH_MAX: Final = 10_000
 """Steps of a way; one that is longer ends the exploration, which then counts as failed."""
 
+WANDER_STEPS_MAX: Final = 2_000
+"""Steps of a random execution."""
+
 _STEP: Final = re.compile(r"(broker|group|router|worker \d+): ")
 _VERDICT: Final = re.compile(r"(?:broken promise|situation): *(\w+)")
 _INCOMPLETE: Final = ("Search not completed", "max search depth too small", "out of memory", "reached -DMEMLIM")
@@ -68,10 +71,27 @@ def explore(exploration: Exploration, directory: Path) -> Finding:
     )
 
 
+def wander(exploration: Exploration, seed: int, directory: Path) -> tuple[str, ...]:
+    """One random execution of the model, in words; the same for the same seed.
+
+    Raises:
+        CheckerFailed: the model is not accepted.
+    """
+    model = MODELS / f"{exploration.model}.pml"
+    told = _run(["spin", f"-n{seed}", f"-u{WANDER_STEPS_MAX}", *exploration.macros, str(model)], directory)
+    return _steps(told)
+
+
+def _steps(told: str) -> tuple[str, ...]:
+    lines = (" ".join(line.split()) for line in told.splitlines())
+    return tuple(line for line in lines if _STEP.match(line))
+
+
 def _build_flags(exploration: Exploration) -> list[str]:
     flags = ["-DSAFETY", f"-DMEMLIM={MEMORY_MB_MAX}"]
     if exploration.is_search:
-        return [*flags, "-O1", "-DBFS"]
+        # Most searches end soon: compiling takes longer than running.
+        return [*flags, "-O0" if exploration.model is Model.OWNERSHIP else "-O2", "-DBFS"]
     # Nearly all of the ownership model is shared, so there is nothing for the compression to share: measured, 97 % of
     # the size for 1.4 times the time. The positions shrink to 28 %.
     return [*flags, "-O2", *(["-DCOLLAPSE"] if exploration.model is Model.POSITIONS else [])]
@@ -81,11 +101,10 @@ def _replay(exploration: Exploration, model: Path, directory: Path) -> tuple[str
     """The way to what was found, told by the model itself."""
     trail = directory / f"{model.name}.trail"
     told = _run(["spin", "-t", "-k", str(trail), "-DBREADTH_FIRST", *exploration.macros, str(model)], directory)
-    lines = [" ".join(line.split()) for line in told.splitlines()]
-    found = next((match for line in lines if (match := _VERDICT.match(line))), None)
+    found = _VERDICT.search(told)
     if found is None:
         raise CheckerFailed(f"{exploration.title}: the verifier failed, and not on a promise:\n{told[-2000:]}")
-    return found[1], tuple(line for line in lines if _STEP.match(line))
+    return found[1], _steps(told)
 
 
 def _run(command: list[str], directory: Path, timeout_s: float = BUILD_TIMEOUT_S) -> str:

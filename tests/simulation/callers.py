@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from statemachine.commands import COMMAND_TYPES, Command, Connect, PauseTenant, Shutdown, Wait
+from statemachine.commands import COMMAND_TYPES, Command, Connect, PauseTenant, Shutdown, Status, Wait
 from streams.wire.command import ReplyTo, Request, encode_command
 from streams.wire.reply import Reply, decode_reply
 from tests.simulation.broker import Stored
@@ -32,8 +32,8 @@ NONSENSE_SHARE: Final = 0.3
 
 PAUSE_S_MAX: Final = 6.0
 
-WEIGHTS: Final = {"connect": 8, "status": 4, "shutdown": 3, "reload": 2, "pause": 2, "resume": 3}
-"""How often each type is asked, by weight; 1 for all others."""
+WEIGHTS: Final = {"connect": 8, "shutdown": 3, "reload": 2, "pause": 2, "resume": 3}
+"""How often each type is asked, by weight; 1 for all others, and what the world says for a status."""
 
 
 class Asked(NamedTuple):
@@ -75,7 +75,8 @@ class Caller:
         self._tries = 0
         self._then: Callable[[Reply], None] | None = None
         self._types = list(COMMAND_TYPES)
-        self._weights = [WEIGHTS.get(name, 1) for name in self._types]
+        weights = {**WEIGHTS, Status.type: world.shape.status_weight}
+        self._weights = [weights.get(name, 1) for name in self._types]
 
     def __str__(self) -> str:
         return f"client {self._number}"

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 from unittest import mock
@@ -27,13 +28,19 @@ import streams.effects.tenant
 import streams.log.producer
 import streams.replication.deliveries
 import streams.replication.positions
+import streams.service.snapshots
 import streams.service.worker
+import streams.snapshots.loading
+import streams.snapshots.marks
+import streams.snapshots.snapshots
+import streams.snapshots.writing
 import streams.tenantdb.check
 import streams.tenantdb.lock
 import streams.tenantdb.session
 import streams.users.view
 from streams.catalog.entry import Database
 from streams.errors import WaitExpired
+from streams.log.reader import Stretch
 from streams.registry.partition import OwnedPartition
 from streams.replication.points import Points
 from streams.tenantdb.failure import translated
@@ -45,6 +52,7 @@ from streams.tenantdb.session import SessionLimits, short_session
 from streams.worker.owners import Owners
 from tests.simulation.admin import SimulatedAdmin
 from tests.simulation.catalog import CatalogConsumer
+from tests.simulation.disk import SimulatedStore
 from tests.simulation.engine import SimulatedEngine
 from tests.simulation.gateways import SimulatedUsersSource
 from tests.simulation.loop import Waiting, here
@@ -131,6 +139,16 @@ async def _housekeep(database: Database, now: datetime, limits: SessionLimits, _
     return Kept(Partitions((now.date(),), ()), Dropped((), (), ()))
 
 
+def _store(directory: Path) -> SimulatedStore:
+    return SimulatedStore(here(), directory)
+
+
+def _stretch(_consumer: Any, topic: str, partition: int) -> Stretch:
+    if not here().link.hears:
+        raise Waiting
+    return Stretch(partition, 0, here().world.broker.end(topic, partition))
+
+
 def _users_source(_configuration: Any, topic: str) -> SimulatedUsersSource:
     return SimulatedUsersSource(here(), topic)
 
@@ -165,6 +183,7 @@ def edges() -> Iterator[None]:
     no_threads = SimpleNamespace(Thread=_NoThread, Event=Flag)
     chance = SimpleNamespace(Random=lambda: random.Random(here().member))
     tokens = SimpleNamespace(token_hex=lambda count: here().world.scheduler.random.randbytes(count).hex())
+    disk_clock = SimpleNamespace(monotonic=_monotonic, thread_time=_monotonic, time=_monotonic)
     replaced: list[tuple[Any, str, Any]] = [
         (streams.service.worker, "prefix_producer", _producer),
         (streams.service.worker, "admin", _admin),
@@ -176,6 +195,14 @@ def edges() -> Iterator[None]:
         (streams.service.worker, "random", chance),
         (streams.service.worker, "gc", SimpleNamespace(set_threshold=lambda *_: None)),
         (streams.service.worker, "read_migrations", lambda: range(MIGRATIONS_COUNT)),
+        (streams.service.snapshots, "Store", _store),
+        (streams.snapshots.snapshots, "sweep", lambda *_: []),
+        (streams.snapshots.writing, "time", disk_clock),
+        (streams.snapshots.loading, "time", disk_clock),
+        (streams.snapshots.snapshots, "time", disk_clock),
+        (streams.snapshots.marks, "open_consumer", _open_consumer),
+        (streams.snapshots.marks, "stretch", _stretch),
+        (streams.snapshots.marks, "read", _read),
         (streams.log.producer, "threading", no_threads),
         (streams.users.view, "threading", threads),
         (streams.users.view, "UsersSource", _users_source),

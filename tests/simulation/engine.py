@@ -102,6 +102,10 @@ class SimulatedEngine(Engine):
         """Faust does not end by itself here."""
         await asyncio.Event().wait()
 
+    def target(self, partition: int) -> int | None:
+        """Offset of the last record that recovery has to read."""
+        return self._targets.get(partition)
+
     @property
     def crashed(self) -> BaseException | None:
         """Nothing ended it."""

@@ -30,6 +30,7 @@ POINTS: Final = (
     "ask for ends",
     "read back",
     "commit",
+    "write snapshot",
     "connect realtime_connect",
     "connect realtime_connect_probe",
 )
@@ -219,6 +220,34 @@ def _blackout(world: World, process: Process, fault: Fault) -> None:
         world.scheduler.after(2 * world.session_timeout_s * fault.size**2, _open, running)
 
 
+def _power_cut(world: World, process: Process, fault: Fault) -> None:
+    """The machine goes down: what its disk has not written yet is gone with it."""
+    process.kill()
+    world.disks[process.name].lose_power(fault.size)
+
+
+def _disk_full(world: World, process: Process, fault: Fault) -> None:
+    disk = world.disks[process.name]
+    disk.full = True
+    world.scheduler.after(8 * fault.size, setattr, disk, "full", False)
+
+
+def _disk_lies(world: World, process: Process, fault: Fault) -> None:
+    world.disks[process.name].lie(fault.size)
+
+
+def _disk_damaged(world: World, process: Process, fault: Fault) -> None:
+    del fault
+    world.disks[process.name].damaged = True
+
+
+def _disks_swapped(world: World, process: Process, fault: Fault) -> None:
+    """Two workers find each other's snapshots when they start again."""
+    names = sorted(world.disks)
+    other = names[int(fault.chance * len(names))]
+    world.disks[process.name], world.disks[other] = world.disks[other], world.disks[process.name]
+
+
 def _newcomer(world: World, process: Process, fault: Fault) -> None:
     """One worker more, which leaves again."""
     del process
@@ -249,6 +278,11 @@ KINDS: Final[dict[str, Callable[[World, Process, Fault], None]]] = {
     "change": _change,
     "blackout": _blackout,
     "newcomer": _newcomer,
+    "power cut": _power_cut,
+    "disk full": _disk_full,
+    "disk lies": _disk_lies,
+    "disk damaged": _disk_damaged,
+    "disks swapped": _disks_swapped,
 }
 """Every kind of fault, by its name."""
 

@@ -77,6 +77,7 @@ class ProcessLoop(asyncio.BaseEventLoop):
         self._dead = False
         self._listed = False
         self._made = 0
+        self._busy_until: dict[Any, float] = {}
 
     def __str__(self) -> str:
         return self.name
@@ -175,10 +176,14 @@ class ProcessLoop(asyncio.BaseEventLoop):
             self.tasks = [kept for kept in self.tasks if not kept.done()]
         return task
 
-    def run_in_executor(self, _executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]  # see above
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]  # see above
         """A thread does it, a little later, and again for as long as it is `Waiting`."""
         done: asyncio.Future[Any] = self.create_future()
-        self._scheduler.after(THREAD_WAY_S * self._scheduler.random.random(), self._attempt, done, func, args)
+        when = self._scheduler.now + THREAD_WAY_S * self._scheduler.random.random()
+        if executor is not None:
+            # A pool of one thread does one thing after the other.
+            when = self._busy_until[executor] = max(when, self._busy_until.get(executor, 0.0))
+        self._scheduler.at(when, self._attempt, done, func, args)
         return done
 
     async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> list[Any]:

@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.simulation.faults import draw
 from tests.simulation.simulation import Result, simulate
+from tests.simulation.variants import provoked_by
 
 RUNS_MAX: Final = 120
 """Runs that making it smaller may take."""
@@ -20,7 +21,7 @@ def superfluous(failed: Result, steps: int, broken: str | None = None) -> frozen
         broken: its variant.
     """
     without: frozenset[int] = frozenset()
-    left = [fault.number for fault in draw(failed.seed, steps) if fault.step <= failed.steps]
+    left = [fault.number for fault in draw(failed.seed, steps, provoked_by(broken)) if fault.step <= failed.steps]
     runs, size = 0, len(left)
     while size and runs < RUNS_MAX:
         for start in range(0, len(left), size):

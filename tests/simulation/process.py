@@ -26,7 +26,7 @@ START: Final = datetime.fromtimestamp(EPOCH_MS / 1000, UTC)
 """The time of day at which every world begins."""
 
 BELIEVED: Final = frozenset(
-    {"delivery_failed", "kafka_unreachable", "ownership_lost", "wait_expired", "engine_stopped"}
+    {"delivery_failed", "kafka_unreachable", "ownership_lost", "wait_expired", "engine_stopped", "recovery_stalled"}
 )
 """Codes of failures that faults can bring about; a worker that ends with another one is broken."""
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 GRACE_S: Final = 8.0
 """How long sessions of an older claim may live beside those of a newer one while everything works."""
 
-WORKED_ON: Final = (Lifecycle.PROVISIONING, Lifecycle.READY)
+WORKED_ON: Final = (Lifecycle.PROVISIONING, Lifecycle.READY, Lifecycle.STOPPING)
+"""States that call for a session under the claim: to hold it, or to end what an owner before left."""
 
 
 class Sessions:

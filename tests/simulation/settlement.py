@@ -69,6 +69,7 @@ class Settlement:
         self._until(self._unfinished)
         for tenant in world.tenants:
             world.catalog.want(tenant)
+        self._until(self._waiting)
         for gateway in world.gateways:
             gateway.everybody = True
         world.scheduler.soon(self._bring_up)
@@ -108,9 +109,16 @@ class Settlement:
 
     # What is not settled yet
 
-    def _unfinished(self) -> Iterator[str]:
+    def _waiting(self) -> Iterator[str]:
         for caller in self._world.callers:
-            if caller.waiting is not None and caller.waiting.request.tenant not in self._world.catalog.unwanted:
+            if caller.waiting is not None:
+                yield f"{caller} waits for {caller.waiting.request}"
+
+    def _unfinished(self) -> Iterator[str]:
+        unwanted = self._world.catalog.unwanted
+        for caller in self._world.callers:
+            # Who asks for a tenant that another region serves is not answered here.
+            if caller.waiting is not None and caller.waiting.request.tenant not in unwanted:
                 yield f"{caller} waits for {caller.waiting.request}"
         yield from self._unowned()
         yield from self._unread()

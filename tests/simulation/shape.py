@@ -18,6 +18,7 @@ class Shape(NamedTuple):
         clients: how many ask.
         think_s: how long a client thinks between two commands, at most.
         records_max: most records of a partition that one fetch returns.
+        status_weight: how often a status is asked, beside a connect's 8.
         impatience: share of steps in which the world moves on although workers have something to do.
     """
 
@@ -25,6 +26,7 @@ class Shape(NamedTuple):
     clients: int
     think_s: float
     records_max: int
+    status_weight: int
     impatience: float
 
 
@@ -36,6 +38,7 @@ def shape_of(seed: int) -> Shape:
         clients=chance.randint(2, 6),
         think_s=chance.choice((0.05, 0.2, 0.5)),
         records_max=chance.choice((2, 8, 50)),
+        status_weight=chance.choice((4, 4, 60)),
         impatience=0.3 * chance.random() ** 2,
     )
 
@@ -61,6 +64,7 @@ def settings_of(name: str, key: str) -> Settings:
             "waiters_per_tenant_max": 3,
             "runs_in_flight_max": 4,
             "http_port": -1,
+            "snapshot_interval_ms": 0,
             "users_check_interval_ms": 500,
             "idle_window_ms": 2_000,
             "idle_grace_ms": 800,
@@ -72,6 +76,9 @@ def settings_of(name: str, key: str) -> Settings:
             "housekeeping_interval_ms": 12_000,
             "housekeeping_jitter_max_ms": 2_000,
             "partitions_retry_ms": 3_000,
+            "snapshot_interval_ms": 700,
+            "snapshot_events_max": 15,
+            "recovery_stall_ms": 12_000,
             "effects_per_worker_max": 4,
             "effects_per_server_max": 3,
         }

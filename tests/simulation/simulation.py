@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from tests.simulation.edges import edges
 from tests.simulation.faults import draw
 from tests.simulation.settlement import Settlement
-from tests.simulation.variants import variant
+from tests.simulation.variants import provoked_by, variant
 from tests.simulation.world import Violation, World
 
 
@@ -45,7 +45,6 @@ def simulate(
     *,
     without: frozenset[int] = frozenset(),
     broken: str | None = None,
-    kinds: Sequence[str] = (),
     schedule: bool = False,
 ) -> Result:
     """Run one seed.
@@ -55,10 +54,9 @@ def simulate(
         steps: steps with faults; settling comes on top.
         without: numbers of faults that are left out.
         broken: a variant of the protocol, by its name in `tests.simulation.variants`; None for the real one.
-        kinds: kinds of faults, all where none is given.
         schedule: whether to write down what happened.
     """
-    drawn = [fault for fault in draw(seed, steps, kinds) if fault.number not in without]
+    drawn = [fault for fault in draw(seed, steps, provoked_by(broken)) if fault.number not in without]
     with edges(), variant(broken), _undisturbed():
         started = time.perf_counter()
         world = World(seed, drawn)

@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.seeds import SEEDS
 from tests.simulation.simulation import simulate
 
-FRESH = range(500, 530)
+FRESH = range(500, 520)
 STEPS = 2_500
 
 

@@ -31,10 +31,12 @@ class Variant(NamedTuple):
     Attributes:
         replacements: what is replaced.
         symptoms: how it may show; a run that fails otherwise does not count as having caught it.
+        kinds: faults that bring it out, all where none is given.
     """
 
     replacements: tuple[Replacement, ...]
     symptoms: tuple[str, ...]
+    kinds: tuple[str, ...] = ()
 
 
 _SEND: Final = OwnedPartition.send
@@ -102,6 +104,9 @@ def _start_without_timers(owner: PartitionOwner) -> None:
 _LOG_DIFFERS: Final = ("for readers and", "counts and cannot follow", "where", "ended with log_corrupt")
 _STALE: Final = ("does not count at its position", "was deposed at step", "it knows", "it shows", "it names the event")
 
+_DEPOSED: Final = ("silence", "throw out")
+"""Faults that leave a worker at work that does not know that it is deposed."""
+
 VARIANTS: Final[dict[str, Variant]] = {
     "fence switched off": Variant(
         ((PartitionState, "_event", _apply_any), (OwnedPartition, "_judge", _judge_own)),
@@ -123,8 +128,8 @@ VARIANTS: Final[dict[str, Variant]] = {
         ((PartitionState, "is_decided", _decided_by_offset),), ("was decided before",)
     ),
     "timers from memory only": Variant(((PartitionOwner, "start", _start_without_timers),), ("is due at",)),
-    "no gap is read back": Variant(((OwnedPartition, "_judge", _judge_own),), _STALE),
-    "no read index": Variant(((Ends, "end", _end_of_nothing),), _STALE),
+    "no gap is read back": Variant(((OwnedPartition, "_judge", _judge_own),), _STALE, (*_DEPOSED, "freeze")),
+    "no read index": Variant(((Ends, "end", _end_of_nothing),), _STALE, _DEPOSED),
 }
 """What is taken out, by its name."""
 
@@ -136,6 +141,11 @@ def variant(name: str | None) -> Iterator[None]:
         for owner, method, replacement in VARIANTS[name].replacements if name else ():
             stack.enter_context(mock.patch.object(owner, method, replacement))
         yield
+
+
+def provoked_by(name: str | None) -> tuple[str, ...]:
+    """The kinds of faults that bring a variant out."""
+    return VARIANTS[name].kinds if name else ()
 
 
 def shows(name: str, violation: str | None) -> bool:

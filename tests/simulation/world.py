@@ -16,6 +16,7 @@ from tests.simulation.answers import Answers
 from tests.simulation.broker import Broker
 from tests.simulation.callers import Asked, Caller
 from tests.simulation.catalog import Catalog
+from tests.simulation.disk import Disk
 from tests.simulation.faults import Fault, Faults
 from tests.simulation.gateways import Gateway
 from tests.simulation.group import Coordinator
@@ -84,6 +85,7 @@ class World:
         self.gateways = [Gateway(self, number) for number in range(GATEWAYS)]
         self.rows = Rows(self)
         self.faults = Faults(self, drawn)
+        self.disks = {name: Disk() for name in self._settings}
         self.processes: dict[str, Process] = {}
         self.ended_processes: list[Process] = []
         self.taken: dict[tuple[int, int], str] = {}
@@ -203,6 +205,8 @@ class World:
             process.heal()
         for server in self.servers.values():
             server.up, server.slow, server.foreign = True, 1.0, 0
+        for disk in self.disks.values():
+            disk.full = False
 
     def close(self) -> None:
         """End everything, without a word."""

@@ -24,6 +24,7 @@ def fresh_region(kafka: KafkaServer, name: str, **changed: Any) -> Settings:
             "topic_prefix": f"{name}-{secrets.token_hex(4)}",
             "partitions": 4,
             "http_port": 0,
+            "data_dir": kafka.directory / "workers",
             "encryption_keys": {"k1": new_key()},
             **changed,
         }

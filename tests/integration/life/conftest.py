@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import pytest_asyncio
 
 from streams.devstack.kafka.server import KafkaServer
 from streams.devstack.postgres import PostgresServer
-from tests.integration.life.region import Region, served
+from tests.integration.life.region import Region, begun, ready
 from tests.integration.life.stage import Stage, staged
+
+FAILURES_WINDOW_MS: Final = 3_000
+
+CALM: Final[dict[str, Any]] = {
+    "regions": {"nearby": "local"},
+    "connect_failures_window_ms": FAILURES_WINDOW_MS,
+    "database_backoff_min_ms": 60_000,
+    "database_backoff_max_ms": 60_000,
+}
 
 SHORT: Final = {
     "database_recovery_window_ms": 3_000,
@@ -28,18 +37,28 @@ SHORT: Final = {
 
 
 @pytest.fixture(scope="session")
-def calm_region(kafka: KafkaServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    """Times as they are unless set; a lost database is tried at once and then not for a while."""
-    backoff = {"database_backoff_min_ms": 60_000, "database_backoff_max_ms": 60_000}
-    with served(kafka, "calm", tmp_path_factory.mktemp("calm"), regions={"nearby": "local"}, **backoff) as region:
-        yield region
+def regions(kafka: KafkaServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Region]]:
+    """Both regions; their workers start at the same time."""
+    directory = tmp_path_factory.mktemp("life")
+    with (
+        begun(kafka, "calm", directory / "calm", **CALM) as calm,
+        begun(kafka, "hasty", directory / "hasty", **SHORT) as hasty,
+    ):
+        yield {"calm": calm, "hasty": hasty}
 
 
 @pytest.fixture(scope="session")
-def hasty_region(kafka: KafkaServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
+def calm_region(regions: dict[str, Region]) -> Region:
+    """Times as they are unless set; a lost database is tried at once and then not for a while."""
+    ready(regions["calm"].worker, regions["calm"].settings)
+    return regions["calm"]
+
+
+@pytest.fixture(scope="session")
+def hasty_region(regions: dict[str, Region]) -> Region:
     """Every window is over within seconds."""
-    with served(kafka, "hasty", tmp_path_factory.mktemp("hasty"), **SHORT) as region:
-        yield region
+    ready(regions["hasty"].worker, regions["hasty"].settings)
+    return regions["hasty"]
 
 
 @pytest.fixture(scope="session")

@@ -32,31 +32,14 @@ class Region:
 
 
 @contextmanager
-def served(kafka: KafkaServer, name: str, directory: Path, **changed: Any) -> Iterator[Region]:
-    """A region that begins with ``name`` and whose worker is ready; in the end its log is judged."""
-    settings = fresh_region(
-        kafka,
-        name,
-        http_port=free_port(),
-        session_timeout_ms=6_000,
-        heartbeat_interval_ms=500,
-        data_dir=directory / "data",
-        **changed,
-    )
-    with working(settings, directory) as worker:
-        region = Region(settings, worker)
-        yield region
-        region.scene.audit()
-
-
-@contextmanager
-def working(settings: Settings, directory: Path, name: str = "w1") -> Iterator[WorkerProcess]:
-    """A worker that owns every partition."""
+def begun(kafka: KafkaServer, name: str, directory: Path, **changed: Any) -> Iterator[Region]:
+    """A region that begins with ``name`` and whose worker was started; in the end its log is judged."""
+    settings = fresh_region(kafka, name, http_port=free_port(), session_timeout_ms=6_000, **changed)
     processes = Processes(settings, directory)
     try:
-        worker = processes.start(name)
-        ready(worker, settings)
-        yield worker
+        region = Region(settings, processes.start("w1"))
+        yield region
+        region.scene.audit()
     finally:
         processes.kill_all()
 

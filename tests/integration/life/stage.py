@@ -7,18 +7,16 @@ import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime
 from typing import Any, Final
 
 import asyncpg
 import pytest
 
-from statemachine.errors import Refused
 from statemachine.events import Event
 from streams.catalog.crypto import Cipher
 from streams.catalog.record import encode
 from streams.catalog.validation import validate
-from streams.client import ConnectClient
+from streams.client import Answered, ConnectClient
 from streams.devstack.postgres import PostgresServer
 from streams.devstack.tenant_database import Superuser, create_tenant_database
 from streams.kafka.clients import producer
@@ -28,8 +26,9 @@ from tests.support.waiting import DEADLINE_S
 
 SESSIONS: Final = """
 select pid, application_name from pg_stat_activity
- where datname = $1 and application_name like 'realtime%'
+ where datname = $1 and application_name like 'realtime%' and application_name <> 'realtime_janitor'
 """
+"""Sessions of the service; housekeeping, which comes to tenants without a connection too, is none of theirs."""
 
 LOCKS: Final = """
 select count(*) from pg_locks as held join pg_database as place on place.oid = held.database
@@ -46,6 +45,9 @@ READY: Final = ("connect.requested", "connect.checked", "connect.provisioned")
 
 GATEWAY: Final = "g1"
 LONG_MS: Final = 600_000
+
+Told = Any
+"""An `Event` whose payload the test knows."""
 
 
 class Tenant:
@@ -77,15 +79,15 @@ class Tenant:
         """A gateway reports its users."""
         await self._stage.client.report_users(self.name, users, gateway=gateway, ttl_ms=ttl_ms)
 
-    async def next(self, *types: str) -> list[Event]:
+    async def next(self, *types: str) -> list[Told]:
         """The next events, which are of these types and no others."""
-        found: list[Event] = []
+        found: list[Told] = []
         for wanted in types:
             found.append(await self._following())
             assert found[-1].data.type == wanted, found[-1]
         return found
 
-    async def reaches(self, wanted: str) -> Event:
+    async def reaches(self, wanted: str) -> Told:
         """The next event of a type, whatever comes before it."""
         while True:
             event = await self._following()
@@ -146,6 +148,7 @@ class Stage:
         self._tenants: list[Tenant] = []
         self._administrators: dict[PostgresServer, asyncpg.Connection] = {}
         self._catalog = Topics(settings).tenants
+        # One for all: a new one takes half a second until it may write.
         self._writer = producer(settings)
 
     async def follow(self) -> None:
@@ -162,7 +165,7 @@ class Stage:
         return kept
 
     async def write(self, tenant: str, record: bytes | None) -> None:
-        """A record of the catalog, acknowledged when this returns; one producer for all, for a new one takes a while."""
+        """A record of the catalog, acknowledged when this returns."""
         self._writer.produce(self._catalog, record, tenant)
         assert await asyncio.to_thread(self._writer.flush, DEADLINE_S) == 0
 
@@ -220,20 +223,13 @@ async def staged(settings: Settings, server: PostgresServer) -> AsyncIterator[St
     await following
 
 
-def ended(event: Event) -> tuple[str, str | None]:
+def ended(event: Told) -> tuple[str, str | None]:
     """Reason and code of a stop."""
-    return getattr(event.data, "reason"), getattr(event.data, "code")
+    return event.data.reason, event.data.code
 
 
-def moment(event: Event, field: str) -> datetime:
-    """A time that an event names."""
-    found = getattr(event.data, field)
-    assert isinstance(found, datetime)
-    return found
-
-
-async def refused(asked: Awaitable[object]) -> Refused:
+async def refused(asked: Awaitable[object]) -> Answered:
     """The refusal that a question ends with."""
-    with pytest.raises(Refused) as found:
+    with pytest.raises(Answered) as found:
         await asked
     return found.value

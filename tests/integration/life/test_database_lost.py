@@ -10,7 +10,7 @@ import pytest
 from streams.devstack.postgres import PostgresServer
 from tests.integration.life.conftest import SHORT
 from tests.integration.life.region import Region
-from tests.integration.life.stage import READY, Stage, ended, moment
+from tests.integration.life.stage import READY, Stage, ended
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.asyncio(loop_scope="session")]
@@ -19,14 +19,12 @@ WINDOW = timedelta(minutes=10)
 SHORT_WINDOW = timedelta(milliseconds=SHORT["database_recovery_window_ms"])
 
 
-async def test_a_lost_database_is_tried_at_once_when_an_operator_asks_for_it(
-    calm: Stage, calm_region: Region
-) -> None:
+async def test_a_lost_database_is_tried_at_once_when_an_operator_asks_for_it(calm: Stage, calm_region: Region) -> None:
     tenant = await calm.connected()
     await tenant.locked_out()
     await tenant.end_sessions()
     (lost,) = await tenant.next("database.lost")
-    assert moment(lost, "recovery_until") == lost.time + WINDOW
+    assert lost.data.recovery_until == lost.time + WINDOW
     await until(lambda: bool(calm_region.logged("database.unavailable", tenant.name)))
     status = await calm.client.status(tenant.name)
     assert (status.lifecycle, status.database, status.why.code) == ("ready", "recovering", "recovering")
@@ -63,12 +61,12 @@ async def test_a_database_that_stays_away_stops_its_tenant_which_is_connected_ag
     await tenant.locked_out()
     await tenant.end_sessions()
     (lost,) = await tenant.next("database.lost")
-    assert moment(lost, "recovery_until") == lost.time + SHORT_WINDOW
+    assert lost.data.recovery_until == lost.time + SHORT_WINDOW
     stopping, stopped, again = await tenant.next("connect.stopping", "connect.stopped", "connect.requested")
     exceeded = ("database_recovery_window_exceeded", "DatabaseConnectionRecoveryWindowExceeded")
     assert ended(stopping) == ended(stopped) == exceeded
     assert stopping.causation == "timer:database_recovery"
-    assert stopping.time >= moment(lost, "recovery_until")
+    assert stopping.time >= lost.data.recovery_until
     assert again.data.requested_by == "reconnector"
     assert ended(await tenant.reaches("connect.stopped"))[0] == "database_unavailable"
     await tenant.locked_out(out=False)
@@ -102,3 +100,16 @@ async def test_a_password_that_is_rotated_breaks_nothing_that_is_open_and_its_en
     stopping, *_ = await tenant.next("connect.stopping", "connect.stopped", *READY)
     assert (stopping.data.reason, stopping.data.message) == ("requested", "the settings changed")
 
+
+async def test_a_database_that_is_replaced_while_it_is_away_is_checked_and_migrated_before_it_is_used(
+    hasty: Stage,
+) -> None:
+    tenant = await hasty.used()
+    await tenant.sql(f"create database {tenant.name}_2 owner {tenant.role}")
+    await tenant.locked_out()
+    await tenant.end_sessions()
+    await tenant.next("database.lost")
+    await tenant.put(database={"name": f"{tenant.name}_2"})
+    await tenant.locked_out(out=False)
+    await tenant.reaches("connect.provisioned")
+    assert await tenant.in_database("select from realtime.messages") == []

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
 from statemachine.errors import ConnectRateLimitReached
-from statemachine.events import Event
 from streams.devstack.kafka.server import KafkaServer
 from streams.devstack.postgres import PostgresServer
+from streams.tenantdb.naming import MIGRATION_LOCK_SPACE, lock_key
+from streams.wire.reply import TenantStatus
 from tests.integration.life.region import ready
-from tests.integration.life.stage import READY, Stage, Tenant, ended, moment, refused, staged
+from tests.integration.life.relay import Relay, relaying
+from tests.integration.life.stage import READY, Stage, Tenant, Told, ended, refused, staged
 from tests.integration.worker.processes import Processes
 from tests.integration.worker.scene import Scene
 from tests.support.region import fresh_region
@@ -24,10 +28,10 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.asyncio(loop_scope="session")]
 
 WINDOWS: Final = {
-    "connect_failures_window_ms": 15_000,
-    "database_recovery_window_ms": 15_000,
+    "connect_failures_window_ms": 14_000,
+    "database_recovery_window_ms": 14_000,
     "idle_window_ms": 2_000,
-    "idle_grace_ms": 13_000,
+    "idle_grace_ms": 12_000,
     "users_check_interval_ms": 200,
     "housekeeping_interval_ms": 10_000,
     "housekeeping_jitter_max_ms": 1,
@@ -36,7 +40,8 @@ WINDOWS: Final = {
 }
 EXPIRED: Final = """
 do 'begin
-  create table realtime.messages_2001_01_01 partition of realtime.messages for values from (''2001-01-01'') to (''2001-01-02'');
+  create table realtime.messages_2001_01_01 partition of realtime.messages
+    for values from (''2001-01-01'') to (''2001-01-02'');
   alter table realtime.messages_2001_01_01 owner to "{role}";
 end'
 """
@@ -61,13 +66,18 @@ class Killed:
         streamed: its catalog entry named another mode of replication meanwhile.
         rotated: its password became another one meanwhile.
         stopped: it was shut down just before, and has a day that has expired.
+        vanished: it was being stopped, and its server never heard of the end of the owner's sessions.
+        stopping: the one who waits for that.
+        awaited: it was being provisioned, and somebody waits for it.
+        runner: holds that up.
+        caller: the one who waits.
     """
 
     stage: Stage
     limited: Tenant
-    limit: Event
+    limit: Told
     recovering: Tenant
-    lost: Event
+    lost: Told
     idle: Tenant
     due: datetime
     left: Tenant
@@ -76,19 +86,24 @@ class Killed:
     streamed: Tenant
     rotated: Tenant
     stopped: Tenant
+    vanished: Tenant
+    stopping: asyncio.Task[TenantStatus]
+    awaited: Tenant
+    runner: asyncpg.Connection
+    caller: asyncio.Task[TenantStatus]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def killed(
     kafka: KafkaServer, server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Killed]:
-    settings = fresh_region(kafka, "killed", session_timeout_ms=6_000, heartbeat_interval_ms=500, **WINDOWS)
+    settings = fresh_region(kafka, "killed", session_timeout_ms=6_000, **WINDOWS)
     processes = Processes(settings, tmp_path_factory.mktemp("killed"))
     try:
         first = processes.start("w1")
         ready(first, settings)
-        async with staged(settings, server) as stage:
-            tenants = await _in_the_middle(stage)
+        async with relaying(server) as relay, staged(settings, server) as stage:
+            tenants = await _in_the_middle(stage, relay)
             first.kill()
             await _changed_meanwhile(tenants)
             ready(processes.start("w2"), settings)
@@ -99,15 +114,19 @@ async def killed(
         processes.kill_all()
 
 
-async def _in_the_middle(stage: Stage) -> Killed:
+async def _in_the_middle(stage: Stage, relay: Relay) -> Killed:
     idle = await stage.connected()
     moved, streamed, rotated = [await stage.used() for _ in range(3)]
     left, recovering, stopped = [await stage.used() for _ in range(3)]
     await stage.client.shutdown(stopped.name)
     await stopped.in_database(EXPIRED.format(role=stopped.role))
-    limited = await stage.tenant()
-    port = limited.entry["database"]["port"]
-    await limited.put(database={"password": "wrong", "port": port})
+    vanished = await stage.connected(port=relay.port)
+    awaited, limited = await stage.tenant(), await stage.tenant()
+    runner = await awaited.administrator()
+    await runner.execute("select pg_advisory_lock($1)", lock_key(MIGRATION_LOCK_SPACE, ""))
+    caller = asyncio.create_task(stage.client.connect(awaited.name, timeout_ms=60_000))
+    await awaited.next("connect.requested", "connect.checked")
+    await limited.put(database={"password": "wrong"})
     await recovering.locked_out()
     await recovering.end_sessions()
     (lost,) = await recovering.next("database.lost")
@@ -115,10 +134,31 @@ async def _in_the_middle(stage: Stage) -> Killed:
         await refused(stage.client.connect(limited.name))
     limit = await limited.reaches("limit.reached")
     (told,) = await idle.next("occupancy.idle")
+    relay.lose()
+    stopping = asyncio.create_task(stage.client.shutdown(vanished.name, timeout_ms=60_000))
+    await vanished.next("connect.stopping")
     left_at = datetime.now(UTC)
     await left.is_used(0)
-    due = moment(told, "shutdown_at")
-    return Killed(stage, limited, limit, recovering, lost, idle, due, left, left_at, moved, streamed, rotated, stopped)
+    return Killed(
+        stage,
+        limited,
+        limit,
+        recovering,
+        lost,
+        idle,
+        told.data.shutdown_at,
+        left,
+        left_at,
+        moved,
+        streamed,
+        rotated,
+        stopped,
+        vanished,
+        stopping,
+        awaited,
+        runner,
+        caller,
+    )
 
 
 async def _changed_meanwhile(tenants: Killed) -> None:
@@ -131,10 +171,10 @@ async def _changed_meanwhile(tenants: Killed) -> None:
 
 
 async def test_the_next_owner_knows_every_deadline_as_it_was(killed: Killed) -> None:
-    client, retry_at = killed.stage.client, moment(killed.limit, "retry_at")
+    client, retry_at = killed.stage.client, killed.limit.data.retry_at
     assert (await client.status(killed.limited.name)).deadlines == {"connect_limit": retry_at}
     recovering = await client.status(killed.recovering.name)
-    until = {"database_recovery": moment(killed.lost, "recovery_until")}
+    until = {"database_recovery": killed.lost.data.recovery_until}
     assert (recovering.lifecycle, recovering.database, recovering.deadlines) == ("ready", "recovering", until)
     assert (await client.status(killed.idle.name)).deadlines == {"idle_shutdown": killed.due}
     refusal = await refused(client.connect(killed.limited.name))
@@ -144,14 +184,14 @@ async def test_the_next_owner_knows_every_deadline_as_it_was(killed: Killed) -> 
 
 async def test_a_limit_ends_when_it_would_have_ended(killed: Killed) -> None:
     (cleared,) = await killed.limited.next("limit.cleared")
-    assert cleared.time >= moment(killed.limit, "retry_at")
+    assert cleared.time >= killed.limit.data.retry_at
     assert cleared.claim > killed.limit.claim
 
 
 async def test_a_recovery_window_ends_when_it_would_have_ended(killed: Killed) -> None:
     stopping, _ = await killed.recovering.next("connect.stopping", "connect.stopped")
     assert ended(stopping)[0] == "database_recovery_window_exceeded"
-    assert stopping.time >= moment(killed.lost, "recovery_until")
+    assert stopping.time >= killed.lost.data.recovery_until
     assert stopping.claim > killed.lost.claim
 
 
@@ -163,7 +203,7 @@ async def test_an_idle_tenant_is_stopped_when_it_would_have_been_stopped(killed:
 
 async def test_the_time_without_users_goes_on_though_nobody_counted(killed: Killed) -> None:
     idle, stopping = await killed.left.next("occupancy.idle", "connect.stopping")
-    due = moment(idle, "shutdown_at")
+    due = idle.data.shutdown_at
     # The report is the later one by less than it took to write it.
     assert killed.left_at + UNUSED <= due + timedelta(milliseconds=1) < idle.time + UNUSED
     assert stopping.time >= due
@@ -192,3 +232,17 @@ async def test_the_days_of_a_tenant_that_the_owner_before_stopped_are_looked_aft
         return row["expired"] is None
 
     await until(is_dropped)
+
+
+async def test_callers_who_waited_are_answered_by_the_next_owner(killed: Killed) -> None:
+    await killed.runner.close()
+    assert (await killed.caller).lifecycle == "ready"
+    await killed.awaited.next("connect.provisioned")
+
+
+async def test_what_an_owner_left_behind_that_vanished_is_gone_when_the_log_says_that_it_has_stopped(
+    killed: Killed,
+) -> None:
+    await killed.vanished.next("connect.stopped")
+    assert (await killed.vanished.sessions(), await killed.vanished.locks()) == ({}, 0)
+    assert (await killed.stopping).reason == "requested"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from statemachine.errors import TenantNotFound
 from streams.tenantdb.migrate import read_migrations
+from streams.tenantdb.partitions import partition_name
 from tests.integration.life.region import Region
 from tests.integration.life.stage import READY, Stage, refused
 from tests.support.waiting import until
@@ -32,7 +35,7 @@ async def test_an_unused_tenant_is_healthy_once_its_database_was_migrated_withou
     assert (await calm.client.status(tenant.name)).why.code == "never_connected"
 
 
-async def test_a_connected_tenant_is_healthy_and_tells_its_users_and_rows(calm: Stage) -> None:
+async def test_a_connected_tenant_is_healthy_and_tells_its_users_and_rows(calm: Stage, calm_region: Region) -> None:
     tenant = await calm.tenant(mode="durable")
     await calm.client.connect(tenant.name, wait="streaming")
     await tenant.is_used(3)
@@ -40,6 +43,21 @@ async def test_a_connected_tenant_is_healthy_and_tells_its_users_and_rows(calm: 
     found = await calm.client.check_health(tenant.name)
     assert (found.healthy, found.db_connected, found.replication_connected) == (True, True, True)
     assert (found.connected_cluster, found.region, found.node) == (3, "local", "w1")
+    for machine, state in (("lifecycle", "ready"), ("database", "up"), ("replication", "streaming")):
+        assert (await calm_region.pages.figures(f"tenant_connect_tenants_{machine}"))[state,] >= 1
+
+
+async def test_a_day_that_cannot_be_made_without_a_connection_shows_too(calm: Stage) -> None:
+    tenant = await calm.tenant()
+    day = datetime.now(UTC).date() + timedelta(days=1)
+    await tenant.in_database(f'create schema realtime authorization "{tenant.role}"')
+    await tenant.in_database(f"create table realtime.{partition_name(day)} ()")
+    await calm.client.check_health(tenant.name)
+    _, failed = await tenant.next("migrations.finished", "partitions.failed")
+    assert failed.data.day == day.isoformat()
+    found = await calm.client.check_health(tenant.name)
+    assert (found.healthy, found.migrations_pending, found.partitions_failed) == (False, False, (day.isoformat(),))
+    assert (await calm.client.connect(tenant.name)).lifecycle == "ready"
 
 
 async def test_a_connected_tenant_without_rows_is_healthy(calm: Stage) -> None:
@@ -69,7 +87,7 @@ async def test_a_tenant_with_users_and_without_a_connection_is_not_healthy_and_i
     await tenant.next(*READY)
 
 
-async def test_a_tenant_that_an_operator_holds_is_left_alone(calm: Stage, calm_region: Region) -> None:
+async def test_a_tenant_that_an_operator_holds_is_left_alone(calm: Stage) -> None:
     tenant = await calm.tenant()
     await calm.client.pause(tenant.name)
     assert not (await calm.client.check_health(tenant.name)).healthy

@@ -13,7 +13,9 @@ from tests.support.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.asyncio(loop_scope="session")]
 
-PARTITIONS = "select relname from pg_class join pg_inherits on inhrelid = oid where inhparent = 'realtime.messages'::regclass"
+PARTITIONS = (
+    "select relname from pg_class join pg_inherits on inhrelid = oid where inhparent = 'realtime.messages'::regclass"
+)
 
 
 def _today() -> date:
@@ -70,9 +72,7 @@ async def test_a_day_that_cannot_be_made_is_told_shows_in_health_and_is_made_onc
     tenant = await hasty.used()
     day = _today() + timedelta(days=2)
     stranger = partition_name(day)
-    await tenant.in_database(
-        f"do 'begin drop table realtime.{stranger}; create table realtime.{stranger} (); end'"
-    )
+    await tenant.in_database(f"do 'begin drop table realtime.{stranger}; create table realtime.{stranger} (); end'")
     (failed,) = await tenant.next("partitions.failed")
     assert failed.data.day == day.isoformat()
     assert "is no partition of realtime.messages" in failed.data.message

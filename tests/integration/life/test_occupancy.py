@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from streams.topics import Topics
 from tests.integration.life.conftest import SHORT
 from tests.integration.life.region import Region
-from tests.integration.life.stage import READY, Stage, ended, moment
+from tests.integration.life.stage import READY, Stage, ended
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.asyncio(loop_scope="session")]
@@ -31,7 +32,7 @@ async def test_a_tenant_that_nobody_ever_used_is_stopped_after_window_and_grace(
     tenant = await hasty.tenant()
     await hasty.client.connect(tenant.name)
     *_, ready, idle = await tenant.next(*READY, "occupancy.idle")
-    due = moment(idle, "shutdown_at")
+    due = idle.data.shutdown_at
     assert due == ready.time + WINDOW + GRACE
     status = await hasty.client.status(tenant.name)
     assert (status.occupancy, status.why.code, status.why.at) == ("idle", "idle", due)
@@ -47,7 +48,7 @@ async def test_a_user_who_comes_back_before_the_shutdown_is_due_is_in_time(hasty
     *_, idle = await tenant.next(*READY, "occupancy.idle")
     await tenant.is_used()
     (used,) = await tenant.next("occupancy.used")
-    due = moment(idle, "shutdown_at")
+    due = idle.data.shutdown_at
     assert used.time < due
     await until(lambda: _now() > due)
     status = await hasty.client.status(tenant.name)
@@ -55,7 +56,7 @@ async def test_a_user_who_comes_back_before_the_shutdown_is_due_is_in_time(hasty
     left = _now()
     await tenant.is_used(0)
     (again,) = await tenant.next("occupancy.idle")
-    assert moment(again, "shutdown_at") >= left + WINDOW + GRACE
+    assert again.data.shutdown_at >= left + WINDOW + GRACE
 
 
 async def test_users_of_a_gateway_that_died_count_until_its_report_is_too_old(hasty: Stage) -> None:
@@ -66,7 +67,7 @@ async def test_users_of_a_gateway_that_died_count_until_its_report_is_too_old(ha
     *_, used, idle = await tenant.next(*READY, "occupancy.used", "occupancy.idle")
     assert used.data.users == 2
     assert idle.time >= reported + TTL + WINDOW
-    assert moment(idle, "shutdown_at") >= reported + TTL + WINDOW + GRACE
+    assert idle.data.shutdown_at >= reported + TTL + WINDOW + GRACE
 
 
 async def test_the_users_of_all_gateways_count_together_and_only_edges_are_events(hasty: Stage) -> None:
@@ -76,7 +77,7 @@ async def test_the_users_of_all_gateways_count_together_and_only_edges_are_event
     await tenant.next(*READY, "occupancy.used")
     for gateway, users, together in (("g2", 3, 5), ("g1", 0, 3), ("g3", 1, 4), ("g2", 0, 1)):
         await tenant.is_used(users, gateway=gateway)
-        await until(lambda wanted=together: _has(hasty, tenant.name, wanted))
+        await until(partial(_has, hasty, tenant.name, together))
     await tenant.is_used(0, gateway="g3")
     await tenant.next("occupancy.idle")
 

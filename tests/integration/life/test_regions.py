@@ -1,4 +1,4 @@
-"""Two regions on one Kafka: a tenant that moves is given up by the one, and connected by the other when it is wanted."""
+"""Two regions on one Kafka: a tenant that moves is given up by the one and connected by the other."""
 
 from __future__ import annotations
 
@@ -52,14 +52,19 @@ def workers(kafka: KafkaServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
         processes.kill_all()
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def west(workers: Workers, server: PostgresServer) -> AsyncIterator[Stage]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def west_stage(workers: Workers, server: PostgresServer) -> AsyncIterator[Stage]:
     async with staged(workers.west, server) as stage:
         yield stage
-        await stage.clear()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
+async def west(west_stage: Stage) -> AsyncIterator[Stage]:
+    yield west_stage
+    await west_stage.clear()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def east(workers: Workers, server: PostgresServer) -> AsyncIterator[Stage]:
     async with staged(workers.east, server) as stage:
         yield stage

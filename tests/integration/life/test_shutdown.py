@@ -7,25 +7,27 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from streams.tenantdb.naming import MIGRATION_LOCK_SPACE, lock_key
 from tests.integration.life.stage import READY, Stage, Tenant, ended, refused
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.asyncio(loop_scope="session")]
 
 STOPPED = ("connect.stopping", "connect.stopped")
 
-Cause = Callable[[Stage, Tenant], Awaitable[object]]
+Cause = Callable[[Stage, Tenant], Awaitable[None]]
 
 
-async def _shutdown(stage: Stage, tenant: Tenant) -> object:
-    return await stage.client.shutdown(tenant.name)
+async def _shutdown(stage: Stage, tenant: Tenant) -> None:
+    await stage.client.shutdown(tenant.name)
 
 
-async def _suspend(_stage: Stage, tenant: Tenant) -> object:
-    return await tenant.put(suspended=True)
+async def _suspend(_stage: Stage, tenant: Tenant) -> None:
+    await tenant.put(suspended=True)
 
 
-async def _remove(_stage: Stage, tenant: Tenant) -> object:
-    return await tenant.remove()
+async def _remove(_stage: Stage, tenant: Tenant) -> None:
+    await tenant.remove()
 
 
 async def _nothing_left(tenant: Tenant) -> None:
@@ -96,3 +98,21 @@ async def test_a_suspended_tenant_is_refused_until_it_is_resumed(calm: Stage) ->
     assert (await refused(calm.client.connect(tenant.name))).code == "tenant_suspended"
     await tenant.put(suspended=False)
     assert (await calm.client.connect(tenant.name)).lifecycle == "ready"
+
+
+async def test_a_shutdown_in_the_middle_of_provisioning_leaves_nothing(calm: Stage) -> None:
+    tenant = await calm.tenant()
+    runner = await tenant.administrator()
+    await runner.execute("select pg_advisory_lock($1)", lock_key(MIGRATION_LOCK_SPACE, ""))
+    await calm.client.connect(tenant.name, wait="no")
+    await tenant.next("connect.requested", "connect.checked")
+    await until(lambda: _migrates(tenant))
+    await calm.client.shutdown(tenant.name)
+    await tenant.next(*STOPPED)
+    assert await tenant.sessions() == {}
+    await runner.close()
+    assert await tenant.locks() == 0
+
+
+async def _migrates(tenant: Tenant) -> bool:
+    return "realtime_migrations" in (await tenant.sessions()).values()

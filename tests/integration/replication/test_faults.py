@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -115,35 +115,33 @@ async def test_what_is_confirmed_is_never_more_than_what_is_acknowledged(
 ) -> None:
     early = 8_000  # rows of 5 KB: more than the buffers of a socket hold
     other = await connected(provisioned)
-    window = {"broadcasts_in_flight_max": 2 * early, "broadcast_bytes_in_flight_max": 10_000 * early}
-    async with scene_of(kafka, provisioned, **window) as scene:
-        async with scene.streaming(confirm_interval_ms=1) as stream:
+    async with (
+        scene_of(
+            kafka, provisioned, broadcasts_in_flight_max=2 * early, broadcast_bytes_in_flight_max=10_000 * early
+        ) as scene,
+        scene.streaming(confirm_interval_ms=1) as stream,
+    ):
+        with ExitStack() as standing_still:
             # What is written early and committed late has low LSNs behind the higher ones of what was confirmed.
             async with other.transaction():
                 await other.execute(INSERT_MANY, early)
                 await scene.topic.has(await insert(superuser))
                 await until(lambda: stream._outbox.unacknowledged.records == 0)
-                stop = asyncio.Event()
-                os.kill(kafka.pid or 0, signal.SIGSTOP)
-                asking = asyncio.create_task(ask_for_keepalives(stream, stop))
+                standing_still.enter_context(frozen(kafka.pid))
                 await insert(superuser, 50)
-            try:
-                await until(lambda: stream._outbox.unacknowledged.records == early + 50)
-                stream._pump.tell(reply=True)
-                for _ in range(20):
-                    await superuser.execute("select pg_sleep(0.01)")
-                    assert await confirmed(superuser) <= stream._outbox.acknowledged_lsn
-            finally:
-                stop.set()
-                os.kill(kafka.pid or 0, signal.SIGCONT)
-                await asking
-            await until(lambda: stream._outbox.unacknowledged.records == 0)
+                asking = asyncio.create_task(ask_for_keepalives(stream))
+            await until(lambda: stream._outbox.unacknowledged.records == early + 50)
+            for _ in range(20):
+                await superuser.execute("select pg_sleep(0.01)")
+                assert await confirmed(superuser) <= stream._outbox.acknowledged_lsn
+        asking.cancel()
+        await until(lambda: stream._outbox.unacknowledged.records == 0)
     await other.close()
 
 
-async def ask_for_keepalives(stream: Stream, stop: asyncio.Event) -> None:
+async def ask_for_keepalives(stream: Stream) -> None:
     """Have the server put keepalives in between the messages of a transaction."""
-    while not stop.is_set():
+    while True:
         stream._pump.tell(reply=True)
         await asyncio.sleep(0.001)
 

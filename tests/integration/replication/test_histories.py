@@ -222,3 +222,22 @@ async def test_a_lost_resume_point_is_a_gap_and_rows_are_found_by_their_time(sce
     assert stream.started.gap is not None
     assert (stream.started.gap.cause, stream.started.gap.from_lsn) == ("no_resume_point", None)
     assert stream.started.gap.to_lsn == stream.started.delivers_from_lsn
+
+
+async def test_a_gap_that_nobody_was_told_of_is_found_again(scene: Scene, superuser: Any) -> None:
+    await streamed(scene)
+    await scene.positions.remove(TENANT)
+    async with scene.streaming(planned=False, position_interval_ms=1) as stream:
+        await scene.topic.has(await insert(superuser))
+        assert (stream.resume_point, scene.positions.point(TENANT)) == (None, None)
+    again = await streamed(scene)
+    assert (stream.started.gap is None, again.started.gap is None) == (False, False)
+
+
+async def test_after_a_gap_was_told_resume_points_are_written_again(scene: Scene) -> None:
+    await streamed(scene)
+    await scene.positions.remove(TENANT)
+    async with scene.streaming(planned=False, position_interval_ms=1, gap_settle_ms=1) as stream:
+        await until(lambda: stream.resume_point is not None)
+    again = await streamed(scene)
+    assert (stream.started.gap is None, again.started.gap) == (False, None)

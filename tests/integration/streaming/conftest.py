@@ -13,9 +13,10 @@ from streams.devstack.kafka.server import BACK_SOON, KafkaServer
 from streams.devstack.postgres import PostgresServer
 from streams.devstack.process import free_port
 from streams.settings import Settings
-from tests.integration.life.region import Region, working
+from tests.integration.life.region import Region, ready
 from tests.integration.life.stage import Stage, staged
 from tests.integration.streaming.heard import Heard, hearing
+from tests.integration.worker.processes import Processes
 from tests.support.region import fresh_region
 
 SHORT: Final = {
@@ -79,10 +80,14 @@ def small_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresS
 def region(broker: KafkaServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
     """A region with one worker; in the end its log is judged."""
     settings = region_of(broker, "streaming")
-    with working(settings, tmp_path_factory.mktemp("streaming")) as worker:
-        region = Region(settings, worker)
+    processes = Processes(settings, tmp_path_factory.mktemp("streaming"))
+    try:
+        region = Region(settings, processes.start("w1"))
+        ready(region.worker, settings)
         yield region
         region.scene.audit()
+    finally:
+        processes.kill_all()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

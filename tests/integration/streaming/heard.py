@@ -24,8 +24,6 @@ class Heard:
         """A tenant's broadcasts so far; each is in the right place."""
         found = self._of[tenant]
         places = [(broadcast.claim, lsn_of(broadcast.lsn), broadcast.ordinal) for broadcast in found]
-        for a, b, r in zip(places, places[1:], found[1:]):
-            if b <= a: print('ORDER', a[0], hex(a[1]), a[2], '->', b[0], hex(b[1]), b[2], r.id)
         assert places == sorted(set(places))
         return found
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from tests.integration.life.region import Region
 from tests.integration.life.stage import READY, Stage, Tenant
 from tests.integration.streaming.heard import Heard
-from tests.integration.streaming.place import point_of, slots, streamed
+from tests.integration.streaming.place import point_of, slots, streamed, walsenders
 from tests.integration.streaming.writing import INSERT, write, writing
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.asyncio(loop_scope="session")]
 
@@ -57,7 +60,7 @@ async def test_nothing_is_missing_over_many_stops_and_starts_under_writers(stage
 async def test_a_transaction_that_is_open_over_a_stop_and_a_start_is_heard(stage: Stage, heard: Heard) -> None:
     tenant = await streamed(stage)
     session = await tenant.administrator()
-    row = "11111111-2222-4333-8444-555555555555"
+    row = str(uuid.uuid4())
     async with session.transaction():
         await session.execute(INSERT, row)
         await heard.has(tenant.name, await write(tenant))
@@ -66,7 +69,41 @@ async def test_a_transaction_that_is_open_over_a_stop_and_a_start_is_heard(stage
         assert (await stage.client.status(tenant.name)).replication == "starting"
     await session.close()
     await heard.has(tenant.name, [row])
-    await tenant.reaches("replication.started")
+    await tenant.next(*STOPPED, *READY, "occupancy.used", "replication.started")
+
+
+async def test_a_row_whose_transaction_the_new_slot_waited_for_is_heard(stage: Stage, heard: Heard) -> None:
+    """Such a row is in the slot's snapshot though its transaction is not below the end that the snapshot names."""
+    tenant = await streamed(stage)
+    first, second = await tenant.administrator(), await tenant.administrator()
+    row = str(uuid.uuid4())
+    begun = second.transaction()
+    await begun.start()
+    await second.execute("select now()")
+    await stage.client.shutdown(tenant.name)
+    async with first.transaction():
+        number = await first.fetchval("select pg_current_xact_id()::text")
+        await stage.client.connect(tenant.name)
+        await until(lambda: waits_for(tenant, number))
+        await second.execute(INSERT, row)
+        following = await second.fetchval("select pg_current_xact_id()::text")
+    await until(lambda: waits_for(tenant, following))
+    await begun.commit()
+    await first.close()
+    await second.close()
+    await tenant.next(*STOPPED, *READY, "occupancy.used", "replication.started")
+    last = await write(tenant)
+    await heard.has(tenant.name, last)
+    assert heard.ids(tenant.name) == [row, *last]
+    await stage.client.shutdown(tenant.name)
+    await tenant.next(*STOPPED)
+
+
+async def waits_for(tenant: Tenant, transaction: str) -> bool:
+    """Whether a slot of the tenant is being made that waits for the end of a transaction."""
+    pids = await walsenders(tenant)
+    question = "select from pg_locks where pid = any($1) and not granted and transactionid::text = $2"
+    return bool(await tenant.sql(question, pids, transaction))
 
 
 async def test_a_stream_that_waits_for_a_transaction_is_given_up_and_nothing_is_left(stage: Stage) -> None:
@@ -92,5 +129,13 @@ async def test_a_tenant_that_is_removed_leaves_no_point_to_resume_from(
         await heard.has(tenant.name, await write(tenant))
     await stage.client.shutdown(stopped.name)
     await stopped.next(*STOPPED)
-    assert await point_of(region, connected) is not None
-    assert await point_of(region, stopped) is not None
+    for tenant in (connected, stopped):
+        assert await point_of(region, tenant) is not None
+        await tenant.remove()
+    await connected.next(*STOPPED)
+    assert await point_of(region, connected) is None
+    await until(lambda: has_no_point(region, stopped))
+
+
+async def has_no_point(region: Region, tenant: Tenant) -> bool:
+    return await point_of(region, tenant) is None

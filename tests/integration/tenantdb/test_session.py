@@ -34,6 +34,17 @@ async def test_a_session_carries_its_name_and_its_bounds(database: Database, lim
     assert (row["name"], row["bound"]) == ("realtime_connect:7", "15s")
 
 
+async def test_the_server_notices_within_a_minute_that_a_worker_s_machine_vanished(
+    database: Database, limits: SessionLimits
+) -> None:
+    async with short_session(database, application_name="test", limits=limits) as session:
+        times = [
+            int(await session.fetchval("select current_setting($1)", f"tcp_keepalives_{name}"))
+            for name in ("idle", "interval", "count")
+        ]
+    assert times == [30, 10, 3]
+
+
 async def test_a_statement_that_takes_too_long_is_ended_by_the_server(database: Database) -> None:
     limits = SessionLimits(statement_ms=50)
     async with short_session(database, application_name="test", limits=limits) as session:

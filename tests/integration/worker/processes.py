@@ -22,7 +22,7 @@ class WorkerProcess:
     """One worker's process; what it logs is read from a file."""
 
     def __init__(self, environment: Mapping[str, str], directory: Path) -> None:
-        directory.mkdir()
+        directory.mkdir(parents=True)
         self._log = directory / "log"
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603  our own program
