@@ -17,12 +17,11 @@ def deadlines(state: TenantState) -> dict[Deadline, datetime]:
     if state.retry_at is not None:
         due[Deadline.CONNECT_LIMIT] = state.retry_at
     if state.lifecycle is Lifecycle.READY:
-        for deadline, at in (
+        known = (
             (Deadline.DATABASE_RECOVERY, state.recovery_until),
             (Deadline.REPLICATION_ATTEMPT, state.next_attempt_at),
             (Deadline.REPLICATION_RECOVERY, state.replication_until),
             (Deadline.IDLE_SHUTDOWN, state.shutdown_at),
-        ):
-            if at is not None:
-                due[deadline] = at
+        )
+        due.update({deadline: at for deadline, at in known if at is not None})
     return due

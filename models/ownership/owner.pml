@@ -42,18 +42,24 @@ inline store(w) {
 	(kind == CONNECT && lifecycle == ABSENT -> REQUESTED :                     \
 	(kind == SHUTDOWN && lifecycle == WANTED -> STOPPING : 0)))
 
-inline fly(w, kind, at_end, at_place) {
+#define leads_to(w) \
+	(is_decided(w) -> 0 : decision(script_kind[region[worker[w].position]], worker[w].state.lifecycle))
+
+inline fill(slot, w, kind, at_place) {
+	slot.use = kind;
+	slot.place = at_place;
+	slot.sequence = worker[w].state.sequence;
+	slot.position = worker[w].known;
+	slot.counted = truth.sequence
+}
+
+/* The first slot that is free; there is one. */
+inline find_slot(w) {
 	at = 0;
 	do
 	:: worker[w].flight[at].use != 0 -> at++
 	:: else -> break
-	od;
-	worker[w].flight[at].use = kind;
-	worker[w].flight[at].end = at_end;
-	worker[w].flight[at].place = at_place;
-	worker[w].flight[at].sequence = worker[w].state.sequence;
-	worker[w].flight[at].position = worker[w].known;
-	worker[w].flight[at].counted = truth.sequence
+	od
 }
 
 /* Apply an event and send it. */
@@ -64,28 +70,24 @@ inline write(w, what, at_place) {
 	paper.command = at_place;
 	apply(worker[w].state, paper);
 	send(w);
-	fly(w, EVENT, 0, at_place)
+	find_slot(w);
+	fill(worker[w].flight[at], w, EVENT, at_place);
+	at = 0
 }
 
-/* The read at: where the partition ended when it was asked. The earliest moment, that of taking, is the worst. */
-#ifdef NO_READ_INDEX
-#define asked_end 1
-#else
-#define asked_end log_end
-#endif
-
-#define may_take(w) (may_decide(w) && worker[w].position < region_length && has_room(w))
+#define may_take(w)                                                             \
+	(may_decide(w) && worker[w].position < region_length && has_room(w) &&      \
+	 (worker[w].asking.use == 0 || leads_to(w) != 0))
 
 inline take(w) {
-	due = script_kind[region[worker[w].position]];
-	change_due = (is_decided(w) -> 0 : decision(due, worker[w].state.lifecycle));
+	change_due = leads_to(w);
 	if
 	:: change_due != 0 ->
 		write(w, change_due, worker[w].position + 1);
 		tell("worker %d: takes command %d, sends an event with sequence %d\n", w, worker[w].position,
 			worker[w].state.sequence)
 	:: else ->
-		fly(w, QUESTION, asked_end, worker[w].position + 1);
+		fill(worker[w].asking, w, QUESTION, worker[w].position + 1);
 		tell("worker %d: takes command %d, which leads to no event\n", w, worker[w].position);
 		reached(ANSWERED_AGAIN, is_decided(w) && worker[w].claim == truth.claim)
 	fi;
@@ -94,9 +96,34 @@ inline take(w) {
 	worker[w].told = worker[w].state.lifecycle;
 	worker[w].told_sequence = worker[w].state.sequence;
 #endif
-	due = 0;
-	change_due = 0;
-	at = 0
+	change_due = 0
+}
+
+/* The read index: where the partition ends is asked after the command was taken. */
+#ifdef NO_READ_INDEX
+#define asked_end 1
+#else
+#define asked_end log_end
+#endif
+
+#define may_ask(w) (may_decide(w) && worker[w].asking.use != 0 && last_slot(w).use == 0)
+
+inline copy_flight(target, source) {
+	target.use = source.use;
+	target.end = source.end;
+	target.place = source.place;
+	target.sequence = source.sequence;
+	target.position = source.position;
+	target.counted = source.counted
+}
+
+inline ask(w) {
+	find_slot(w);
+	copy_flight(worker[w].flight[at], worker[w].asking);
+	worker[w].flight[at].end = asked_end;
+	clear_flight(worker[w].asking);
+	at = 0;
+	tell("worker %d: learns that the partition ends before offset %d\n", w, asked_end)
 }
 
 /* Whether a claim that deposes this owner stands after what it knows and before `last`. */
@@ -156,6 +183,7 @@ inline land(w) {
 		for (at : 0 .. PIPELINE - 1) {
 			clear_flight(worker[w].flight[at])
 		}
+		clear_flight(worker[w].asking);
 		tell("worker %d: reads back a gap, finds a newer claim, answers nothing more\n", w)
 	:: else ->
 		reached(INNOCENT_GAP, oldest(w).end > due);
@@ -180,7 +208,7 @@ inline answer(w) {
 	fi;
 	check_position(w);
 	if
-	:: oldest(w).place != 0 -> worker[w].done = oldest(w).place
+	:: oldest(w).place > worker[w].done -> finish(w)
 	:: else
 	fi;
 #if SESSIONS
@@ -189,14 +217,20 @@ inline answer(w) {
 	next_flight(w)
 }
 
+/* Only what is done in turn may be committed: Progress. */
+inline finish(w) {
+	worker[w].finished = worker[w].finished | (1 << (oldest(w).place - 1));
+	do
+	:: (worker[w].finished & (1 << worker[w].done)) != 0 ->
+		worker[w].finished = worker[w].finished & ~(1 << worker[w].done);
+		worker[w].done = worker[w].done + 1
+	:: else -> break
+	od
+}
+
 inline next_flight(w) {
 	for (at : 0 .. PIPELINE - 2) {
-		worker[w].flight[at].use = worker[w].flight[at + 1].use;
-		worker[w].flight[at].end = worker[w].flight[at + 1].end;
-		worker[w].flight[at].place = worker[w].flight[at + 1].place;
-		worker[w].flight[at].sequence = worker[w].flight[at + 1].sequence;
-		worker[w].flight[at].position = worker[w].flight[at + 1].position;
-		worker[w].flight[at].counted = worker[w].flight[at + 1].counted
+		copy_flight(worker[w].flight[at], worker[w].flight[at + 1])
 	}
 	clear_flight(worker[w].flight[PIPELINE - 1])
 }

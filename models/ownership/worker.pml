@@ -18,6 +18,7 @@ end:
 		tell("worker %d: is not given command %d\n", w, worker[w].position - 1)
 	}
 #endif
+	:: d_step { may_ask(w) -> ask(w) }
 	:: d_step { may_land(w) -> land(w) }
 	:: d_step { may_commit(w) -> commit(w) }
 #if SNAPSHOTS

@@ -184,7 +184,7 @@ class TenantWork:
             try:
                 await self._open(await self._checked())
             except TenantDatabaseFailure as error:
-                log.warning("database.unavailable", tenant=self._tenant, code=str(error.code))
+                log.warning("database.unavailable", tenant=self._tenant, code=str(error.code), error=str(error))
                 self._report(ConnectionLost(str(error.code), str(error)), "effect:hold")
             except KafkaUnreachable as error:
                 log.warning("catalog.unavailable", tenant=self._tenant, code=error.code)

@@ -66,7 +66,8 @@ class Disk:
         """
         done = asyncio.get_running_loop().run_in_executor(self._thread, act, *arguments)
         try:
-            return await asyncio.wait_for(done, ANSWER_TIMEOUT_S)
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                return await done
         except TimeoutError:
             raise StoreFailed(f"the disk did not answer within {ANSWER_TIMEOUT_S:.0f} s") from None
 

@@ -143,7 +143,8 @@ class Snapshots:
                 await self._write_due(source, partition)
                 continue
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), LOOK_INTERVAL_S)
+                async with asyncio.timeout(LOOK_INTERVAL_S):
+                    await self._wake.wait()
 
     async def close(self) -> None:
         """Write what was released, delete what is distrusted, and close the store."""

@@ -11,6 +11,8 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from statemachine.errors import TenantConnectError
+from streams.client import Answered
+from streams.terminal.tables import moment
 
 PLAIN_WIDTH: Final = 240
 """Columns of text that goes into a file or another program, where nothing has to be wrapped."""
@@ -86,10 +88,14 @@ class Output:
 
     def error(self, error: TenantConnectError) -> None:
         """What went wrong, and what to do next: on standard error, or as a JSON object."""
+        retry_at = error.retry_at if isinstance(error, Answered) else None
         if self.as_json:
-            self.record({"error": {"code": error.code, "message": str(error), "remedy": error.remedy}})
+            when = {} if retry_at is None else {"retry_at": retry_at}
+            self.record({"error": {"code": error.code, "message": str(error), **when, "remedy": error.remedy}})
             return
         self._notes.print(Text.assemble((error.code, "bold red"), f": {error}"), soft_wrap=True)
+        if retry_at is not None:
+            self._notes.print(Text.assemble(("→ ", "bold"), f"retry_at is {moment(retry_at)}"), soft_wrap=True)
         self._notes.print(Text.assemble(("→ ", "bold"), error.remedy), soft_wrap=True)
 
 

@@ -92,14 +92,19 @@ class Router:
         return request
 
     async def _is_ours(self, request: Request, receipts: Receipts) -> bool:
-        platform = region_of(self._view, request.tenant)
-        if platform is None:
+        platform, serving = self._regions(request.tenant)
+        if serving is None:
+            # Whoever was put into the catalog, or moved there, a moment ago is not refused for what was before.
             await self._view.record(request.tenant)
-            platform = region_of(self._view, request.tenant)
+            platform, serving = self._regions(request.tenant)
         if platform is None:
             return True
-        serving = self._map.serving_region(platform)
         if serving is None:
             message = f"platform region {platform!r} of tenant {request.tenant!r} is mapped to no serving region"
             self._replies.refuse_request(request, Rejection(RegionUnknown, message), receipts)
         return serving == self._map.region
+
+    def _regions(self, tenant: str) -> tuple[str | None, str | None]:
+        """The tenant's platform region and the region that serves it, as far as the catalog was read."""
+        platform = region_of(self._view, tenant)
+        return platform, None if platform is None else self._map.serving_region(platform)

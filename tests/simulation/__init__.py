@@ -2,10 +2,10 @@
 
 What is real: `streams.service.worker.Worker` with all that it is made of. Claims, recovery, ownership, the contiguity
 check and the reading back of gaps, decisions, answers, waiters, timers, the router, the log's producer and read index,
-commits, the alignment of runs, effects with their lock, fences and resume points, the catalog's and the users' view;
-below them the pure core. What is simulated lies at the edges (`edges` lists every one): Kafka's partitions, group
-coordinator and clients, Faust's services around the engine, PostgreSQL's sessions and locks, the stream of rows,
-threads, clocks and the network.
+commits, the alignment of runs, snapshots, effects with their lock, fences and resume points, the catalog's and the
+users' view; below them the pure core. What is simulated lies at the edges (`edges` lists every one): Kafka's
+partitions, group coordinator and clients, Faust's services around the engine, PostgreSQL's sessions and locks, the
+stream of rows, threads, clocks, disks and the network.
 
 Why so: the shell is asyncio code without threads of its own in the hot path, so an event loop of ours can run it. Each
 process has its own loop (`loop`), all share one virtual clock, and one step is one callback of one loop or one thing
@@ -27,8 +27,8 @@ every partition owned once, all tenants connected, all durable rows delivered, n
 pieces and twice come to the same state.
 
 What is not simulated: Kafka's own replication and its leaders (what is acknowledged stays), fetches that return a part
-of a transaction, the bytes of PostgreSQL's and Kafka's protocols, migrations file by file, disks, TLS, and
-whatever happens inside one callback. Those are the integration tests' and the chaos tests'.
+of a transaction, the bytes of PostgreSQL's and Kafka's protocols, RocksDB's own files, migrations file by file, TLS,
+and whatever happens inside one callback. Those are the integration tests' and the chaos tests'.
 
 ``make simulate SEEDS=1000 STEPS=6000`` runs seeds until one fails, makes it small, and says how to have it again;
 ``SEED=17`` runs that one and writes its schedule down. `seeds` keeps those that found something.

@@ -30,6 +30,7 @@ class Disk:
     Attributes:
         values: keys and values.
         full: nothing can be written.
+        written: batches written.
         damaged: the files are not what was written, and the store says so when it is opened.
     """
 
@@ -37,10 +38,12 @@ class Disk:
         self.values: Values = {}
         self.full = False
         self.damaged = False
+        self.written = 0
         self._before: list[Values] = []
 
     def write(self, values: Values) -> None:
         """Everything is so now."""
+        self.written += 1
         self._before = [*self._before[1 - BATCHES_LOST_MAX :], self.values]
         self.values = values
 

@@ -49,6 +49,8 @@ from streams.tenantdb.partitions import Partitions
 from streams.tenantdb.provision import Provisioned
 from streams.tenantdb.retention import Dropped, Kept
 from streams.tenantdb.session import SessionLimits, short_session
+from streams.users import Users
+from streams.users.following import Following
 from streams.worker.owners import Owners
 from tests.simulation.admin import SimulatedAdmin
 from tests.simulation.catalog import CatalogConsumer
@@ -68,6 +70,8 @@ DAYS_FAILED_SHARE: Final = 0.1
 """Share of provisionings in which a day's partition cannot be made."""
 
 _TAKE: Final = Owners.take
+_WITH_USERS: Final = Users.tenants_with_users
+_NEWS: Final = Following.take_news
 
 
 class _NoThread:
@@ -183,6 +187,7 @@ def edges() -> Iterator[None]:
     no_threads = SimpleNamespace(Thread=_NoThread, Event=Flag)
     chance = SimpleNamespace(Random=lambda: random.Random(here().member))
     tokens = SimpleNamespace(token_hex=lambda count: here().world.scheduler.random.randbytes(count).hex())
+    # Sets of names are gone through in an order that differs from process to process; here it must not.
     disk_clock = SimpleNamespace(monotonic=_monotonic, thread_time=_monotonic, time=_monotonic)
     replaced: list[tuple[Any, str, Any]] = [
         (streams.service.worker, "prefix_producer", _producer),
@@ -219,6 +224,8 @@ def edges() -> Iterator[None]:
         (streams.tenantdb.session, "time", clock),
         (streams.tenantdb.check, "time", clock),
         (Owners, "take", _took),
+        (Users, "tenants_with_users", lambda users, partition: sorted(_WITH_USERS(users, partition))),
+        (Following, "take_news", lambda following: sorted(_NEWS(following))),
         (asyncpg, "connect", _connect),
         (asyncpg, "create_pool", _create_pool),
     ]

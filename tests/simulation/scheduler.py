@@ -23,6 +23,9 @@ SLOW_SHARE: Final = 0.02
 
 SLOW_FACTOR: Final = 40
 
+WORD_LENGTH_MAX: Final = 80
+"""Characters that one argument takes in a line of the schedule."""
+
 
 class Scheduler:
     """The clock of a simulated world and everything that is due.
@@ -106,7 +109,11 @@ def describe(action: Action, arguments: tuple[Any, ...]) -> str:
 
 
 def _word(argument: Any) -> str:
-    if isinstance(argument, str | int | float | tuple):
-        return str(argument)[:80]
-    name = getattr(argument, "name", None)
+    if isinstance(argument, str | int | float):
+        return str(argument)[:WORD_LENGTH_MAX]
+    if isinstance(argument, tuple) and not hasattr(argument, "_fields"):
+        return " ".join(text for text in map(_word, argument) if text)
+    if isinstance(argument, tuple):
+        return f"{type(argument).__name__}{tuple(argument)}"[:WORD_LENGTH_MAX]
+    name = getattr(argument, "name", None) or getattr(argument, "__qualname__", None)
     return name if isinstance(name, str) else ""

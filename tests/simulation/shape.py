@@ -64,7 +64,6 @@ def settings_of(name: str, key: str) -> Settings:
             "waiters_per_tenant_max": 3,
             "runs_in_flight_max": 4,
             "http_port": -1,
-            "snapshot_interval_ms": 0,
             "users_check_interval_ms": 500,
             "idle_window_ms": 2_000,
             "idle_grace_ms": 800,

@@ -97,6 +97,7 @@ def _counts(world: World) -> dict[str, int]:
         "rows": sum(map(len, world.rows.delivered.values())),
         "rows dropped": world.rows.dropped,
         "deadlines": world.ledgers.deadlines_kept,
+        "snapshots": sum(disk.written for disk in world.disks.values()),
         "lives": sum(world._lives.values()),
     }
 

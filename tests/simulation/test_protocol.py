@@ -26,5 +26,5 @@ def test_what_was_found_once_is_not_found_again(seed: int, steps: int, found: st
 def test_the_world_is_a_busy_one() -> None:
     results = [simulate(seed, STEPS) for seed in FRESH[:6]]
     counts = {name: sum(result.counts[name] for result in results) for name in results[0].counts}
-    assert all(counts[name] > 0 for name in ("events", "void", "replies", "sessions", "rows", "deadlines")), counts
+    assert all(number for name, number in counts.items() if name != "rows dropped"), counts
     assert len({kind for result in results for kind in result.faults}) > 10

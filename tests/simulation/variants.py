@@ -18,6 +18,7 @@ from streams.log.ends import Ends
 from streams.log.reader import Record
 from streams.registry.partition import Flight, OwnedPartition
 from streams.registry.registry import Registry
+from streams.snapshots.snapshot import Snapshot, snapshot_of
 from streams.wire.event import decode_event
 from streams.worker.owner import PartitionOwner, _Work
 
@@ -72,6 +73,12 @@ def _appended_and_acted_on(owner: PartitionOwner, state: TenantState, work: _Wor
     return _APPENDED(owner, state, work)
 
 
+async def _snapshot_at_once(partition: OwnedPartition) -> Snapshot:
+    footing = partition._footing
+    taken = snapshot_of(partition.state, footing.last)
+    return taken._replace(folded=footing.folded, void=footing.void)
+
+
 def _any_claim(_claim: Claim, _other: Claim) -> bool:
     return True
 
@@ -107,6 +114,9 @@ _STALE: Final = ("does not count at its position", "was deposed at step", "it kn
 _DEPOSED: Final = ("silence", "throw out")
 """Faults that leave a worker at work that does not know that it is deposed."""
 
+_UNHEARD: Final = ("deafen", "power cut", "freeze")
+"""Faults that keep acknowledgements away, and then the worker."""
+
 VARIANTS: Final[dict[str, Variant]] = {
     "fence switched off": Variant(
         ((PartitionState, "_event", _apply_any), (OwnedPartition, "_judge", _judge_own)),
@@ -129,6 +139,9 @@ VARIANTS: Final[dict[str, Variant]] = {
     ),
     "timers from memory only": Variant(((PartitionOwner, "start", _start_without_timers),), ("is due at",)),
     "no gap is read back": Variant(((OwnedPartition, "_judge", _judge_own),), _STALE, (*_DEPOSED, "freeze")),
+    "snapshots before the acknowledgement": Variant(
+        ((OwnedPartition, "snapshot", _snapshot_at_once),), ("log_corrupt", "a state that is not the log's"), _UNHEARD
+    ),
     "no read index": Variant(((Ends, "end", _end_of_nothing),), _STALE, _DEPOSED),
 }
 """What is taken out, by its name."""

@@ -16,11 +16,14 @@ import pytest
 from streams.catalog.entry import Database
 from streams.devstack.kafka.server import KafkaServer
 from streams.devstack.postgres import PostgresServer
+from streams.devstack.process import free_port
+from streams.replication.broadcaster import Broadcaster
 from streams.replication.failure import ReplicationCode, ReplicationFailure
 from streams.replication.order import StreamLimits
 from streams.replication.stream import Stream
 from streams.replication.watchdog import Watchdog
 from streams.tenantdb.naming import slot_name
+from streams.wire.lsn import lsn_of
 from tests.integration.replication.place import connected, fresh_database, provisioned_on, server
 from tests.integration.replication.scene import CLAIM, LIMITS, TENANT, Scene, insert, scene_of, slots
 from tests.support.waiting import DEADLINE_S, until
@@ -265,6 +268,21 @@ async def test_an_opening_while_kafka_stands_still_is_given_up(
         assert await slots(superuser) == 0
     async with scene.streaming():
         await scene.topic.has(ids)
+
+
+async def test_no_point_is_written_for_what_is_not_acknowledged(scene: Scene, superuser: Any) -> None:
+    nowhere = Broadcaster(scene.settings.model_copy(update={"kafka": f"127.0.0.1:{free_port()}"}))
+    working, scene.broadcaster = scene.broadcaster, nowhere
+    async with scene.streaming(position_interval_ms=1, planned=False) as stream:
+        ids = await insert(superuser, 5)
+        await until(lambda: stream._outbox.unacknowledged.records == len(ids))
+        for _ in range(20):
+            await superuser.execute("select pg_sleep(0.02)")
+            assert lsn_of(stream.resume_point or "") <= stream._outbox.acknowledged_lsn
+    scene.broadcaster = working
+    async with scene.streaming():
+        await scene.topic.has(ids)
+    await nowhere.close()
 
 
 async def test_an_older_owner_is_pushed_aside_and_nothing_is_lost(scene: Scene, superuser: Any) -> None:

@@ -10,9 +10,9 @@ import pytest
 from streams.client import ConnectClient
 from streams.devstack.kafka.server import BACK_SOON, KafkaServer
 from streams.devstack.process import free_port
+from streams.errors import AddressUnavailable
 from streams.service.worker import Worker
 from streams.settings import Settings
-from streams.errors import AddressUnavailable
 from tests.integration.web.pages import Pages
 from tests.support.region import fresh_region, working
 from tests.support.waiting import DEADLINE_S, until

@@ -4,14 +4,17 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 import structlog
 
 from statemachine.errors import TenantNotFound
 from streams.cli.logs import LogLevel, configure_logs
+from streams.client.refusals import refusal
 from streams.terminal.output import Output
 from streams.terminal.tables import table
+from streams.wire.reply import Reply, ReplyError
 
 
 def output(*, as_json: bool) -> tuple[Output, io.StringIO, io.StringIO]:
@@ -46,6 +49,16 @@ def test_for_people_errors_and_notes_go_to_standard_error() -> None:
     shown.error(TenantNotFound("no t1"))
     assert out.getvalue() == ""
     assert err.getvalue() == f"by the way\ntenant_not_found: no t1\n→ {TenantNotFound.remedy}\n"
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_refusal_says_when_to_ask_again(*, as_json: bool) -> None:
+    shown, out, err = output(as_json=as_json)
+    at = datetime(2030, 1, 1, 12, 0, 5, tzinfo=UTC)
+    told = ReplyError("connect_rate_limit_reached", "too often", at)
+    shown.error(refusal(Reply("c1", "t1", "error", told, None, None, None, None, at)))
+    expected = "2030-01-01T12:00:05Z" if as_json else "retry_at is 2030-01-01 12:00:05Z"
+    assert expected in out.getvalue() + err.getvalue()
 
 
 def test_a_table_in_a_file_is_plain_and_is_not_wrapped() -> None:

@@ -8,9 +8,8 @@ import aiohttp
 import pytest
 
 from streams.cli.failure import exit_code_of
-from streams.errors import SettingsInvalid
+from streams.errors import AddressUnavailable, SettingsInvalid
 from streams.settings import Settings
-from streams.errors import AddressUnavailable
 from streams.web.server import OFF
 from tests.unit.web.place import LOOPBACK, Place, ask
 
