@@ -23,6 +23,7 @@ class Means(NamedTuple):
         load: the tenant's catalog entry as of now, None for no such tenant.
         serves: whether this region serves a platform region.
         bounds: places to work in.
+        starts: places to start streams in; a start waits for other people's transactions, and no other work for it.
         limits: bounds of database sessions.
         backoff_ms: shortest and longest wait between attempts to reconnect, in milliseconds.
         chance: randomness for waits.
@@ -39,6 +40,7 @@ class Means(NamedTuple):
     load: Callable[[str], Awaitable[CatalogEntry | None]]
     serves: Callable[[str], bool]
     bounds: Bounds
+    starts: Bounds
     limits: SessionLimits
     backoff_ms: tuple[int, int]
     chance: random.Random

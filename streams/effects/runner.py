@@ -13,6 +13,7 @@ from statemachine.commands import MigrationsDone, PartitionFailed, SettingsChang
 from statemachine.reactions import Reaction, reaction
 from statemachine.state import TenantState
 from streams.effects.means import Means
+from streams.effects.streaming import forget_point
 from streams.effects.tenant import TenantWork
 from streams.effects.wanted import Unwanted, entry_of, server_of
 from streams.errors import KafkaUnreachable
@@ -38,6 +39,11 @@ class EffectRunner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
+    @property
+    def tenants(self) -> int:
+        """For how many tenants something is done or held."""
+        return sum(map(len, self._work.values()))
+
     def want(self, owner: Owner, state: TenantState) -> None:
         """Do what the state, which is on the log, calls for."""
         if self._closed:
@@ -49,11 +55,9 @@ class EffectRunner:
             if due is Reaction.REST:
                 return
             report = partial(owner.report, state.tenant)
-            work = tenants[state.tenant] = TenantWork(state.tenant, owner.claim, self._means, report)
-        if due is Reaction.REST and work.resting:
-            del tenants[state.tenant]
-        else:
-            work.want(state)
+            rested = partial(self._rested, owner, state.tenant)
+            work = tenants[state.tenant] = TenantWork(state.tenant, owner.claim, self._means, report, rested)
+        work.want(state)
 
     def reconsider(self, owner: Owner, state: TenantState) -> None:
         """The tenant's catalog entry is another one: report where it differs from what is held."""
@@ -62,6 +66,12 @@ class EffectRunner:
             owner.report(state.tenant, SettingsChanged(), "effect:catalog")
         elif work is not None:
             self._spawn(work.reconsider())
+
+    def removed(self, owner: Owner, state: TenantState) -> None:
+        """The tenant's catalog entry is gone: nothing of it is to be resumed. What is held is closed before."""
+        work = self._work.get(owner, {}).get(state.tenant)
+        if state.stream is not None and (work is None or work.resting) and not self._closed:
+            self._spawn(forget_point(self._means, state.tenant))
 
     def migrate(self, owner: Owner, tenant: str) -> None:
         """Bring the database of a tenant that is not connected up to date, once at a time."""
@@ -73,6 +83,7 @@ class EffectRunner:
         """End the work of the owner's tenants and close what they hold."""
         tenants = self._work.pop(owner, {})
         await asyncio.gather(*(work.close() for work in tenants.values()))
+        self._means.fences.forget(owner.number, owner.claim)
 
     async def close(self) -> None:
         """End all work; nothing is begun afterwards. What states call for is the next owner's."""
@@ -98,6 +109,10 @@ class EffectRunner:
                 owner.report(tenant, PartitionFailed(day.isoformat(), message), "effect:migrate")
         finally:
             self._migrating.discard(tenant)
+
+    def _rested(self, owner: Owner, tenant: str) -> None:
+        """Nothing is done for a tenant any more, and nothing held: most tenants are at rest, and cost nothing."""
+        self._work.get(owner, {}).pop(tenant, None)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -87,7 +87,7 @@ class StreamWork:
             await asyncio.gather(task, return_exceptions=True)
         stream, self._stream = self._stream, None
         if stream is not None:
-            await stream.close(planned=True)
+            await _finished(stream.close(planned=True))
 
     async def _guard(self) -> None:
         try:
@@ -125,7 +125,7 @@ class StreamWork:
         self._tell(self._stream)
         failure = await self._stream.lost()
         stream, self._stream = self._stream, None
-        await stream.close(planned=False)
+        await _finished(stream.close(planned=False))
         self._fail(failure, stream.resume_point)
 
     async def _open(self, state: TenantState) -> Stream:
@@ -148,7 +148,7 @@ class StreamWork:
             now=means.now,
             observer=means.observer(self._tenant),
         )
-        async with means.bounds.place(server_of(entry.database), self._tenant, first=means.used(self._tenant)):
+        async with means.starts.place(server_of(entry.database), self._tenant, first=means.used(self._tenant)):
             return await Stream.open(order, means.streams)
 
     @asynccontextmanager
@@ -188,6 +188,27 @@ class StreamWork:
         self._reported = -1 if self._state is None else self._state.sequence
         chance = self._means.chance.random()
         self._report(StreamFailed(failure.code, str(failure), resume_point, failure.blocked_by, chance), EFFECT)
+
+
+async def forget_point(means: Means, tenant: str) -> None:
+    """Remove the point from which the rows of a tenant that is no more were to be resumed.
+
+    It stays where Kafka does not take that: it says which rows were delivered, and holds nothing in the database.
+    """
+    try:
+        await means.positions.remove(tenant)
+    except TenantConnectError as error:
+        log.warning("replication.point_not_removed", tenant=tenant, code=error.code, error=str(error))
+
+
+async def _finished(closing: Coroutine[Any, Any, None]) -> None:
+    """Wait for the end of what is being closed, cancelled or not: whoever cancels relies on it that nothing is left."""
+    task = asyncio.get_running_loop().create_task(closing)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
 
 
 async def _signalled(event: asyncio.Event, wait_s: float | None) -> None:

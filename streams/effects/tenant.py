@@ -25,7 +25,7 @@ from statemachine.state import StopReason, TenantState
 from streams.catalog.entry import Database
 from streams.effects.backoff import delays_ms
 from streams.effects.means import Means
-from streams.effects.streaming import Holding, StreamWork
+from streams.effects.streaming import Holding, StreamWork, forget_point
 from streams.effects.wanted import Unwanted, Wanted, entry_of, server_of, wanted
 from streams.errors import CatalogUnreadable, CredentialsUnreadable, KafkaUnreachable
 from streams.tenantdb.check import check
@@ -36,6 +36,7 @@ from streams.tenantdb.provision import provision
 log = structlog.get_logger(__name__)
 
 _UNREADABLE = (CatalogUnreadable, CredentialsUnreadable)
+_GONE = (StopReason.REMOVED, StopReason.TENANT_NOT_FOUND)
 
 
 class SettingsDiffer(Exception):
@@ -50,16 +51,26 @@ class TenantWork:
         claim: under which sessions are opened.
         means: what the work needs.
         report: takes a report and the name of the effect it comes from.
+        rested: told that nothing is done and nothing held any more, until something is wanted again.
     """
 
-    def __init__(self, tenant: str, claim: int, means: Means, report: Callable[[Report, str], None]) -> None:
+    def __init__(
+        self,
+        tenant: str,
+        claim: int,
+        means: Means,
+        report: Callable[[Report, str], None],
+        rested: Callable[[], None],
+    ) -> None:
         self._tenant = tenant
         self._claim = claim
         self._means = means
         self._report = report
+        self._rested = rested
         self._reaction = Reaction.REST
         self._settings: str | None = None
         self._alone = False
+        self._pointless = False
         self._task: asyncio.Task[None] | None = None
         self._connection: TenantConnection | None = None
         self._wanted: Wanted | None = None
@@ -76,6 +87,7 @@ class TenantWork:
     def want(self, state: TenantState) -> None:
         """Do what ``state`` calls for; what is done already goes on."""
         self._settings = state.settings
+        self._pointless = state.stream is not None and state.stop is not None and state.stop.reason in _GONE
         if state.retried_at != self._retried_at:
             self._retried_at = state.retried_at
             self._retried.set()
@@ -134,9 +146,12 @@ class TenantWork:
             case Reaction.CLOSE:
                 await self._close_all()
                 await self._end_older()
+                if self._pointless:
+                    await forget_point(self._means, self._tenant)
                 self._report(ConnectionClosed(), "effect:close")
             case _:
                 await self._close_all()
+                self._rested()
 
     async def _check(self) -> None:
         self._alone = True

@@ -97,6 +97,7 @@ class Worker:
         self._broadcaster = Broadcaster(settings)
         self._positions = Positions(settings)
         self._bounds = effect_bounds(settings)
+        self._starts = effect_bounds(settings)
         means = self._create_means()
         self._effects = EffectRunner(means)
         replies = Replies(self._topics.replies, settings.partitions, self._topics.events, self._producer, self._clock)
@@ -211,6 +212,7 @@ class Worker:
     def _users_changed(self, tenant: str) -> None:
         if self._tenants.used(tenant):
             self._bounds.promote(tenant)
+            self._starts.promote(tenant)
         self._owners.users_changed(tenant)
 
     def _park_report(self, record: Record, error: TenantConnectError) -> None:
@@ -224,6 +226,7 @@ class Worker:
             load=self._tenants.load,
             serves=self._tenants.serves,
             bounds=self._bounds,
+            starts=self._starts,
             limits=session_limits(settings),
             backoff_ms=(settings.database_backoff_min_ms, settings.database_backoff_max_ms),
             chance=random.Random(),  # noqa: S311  it spreads attempts and guards nothing

@@ -24,7 +24,8 @@ class WorkerSettings(Theme):
     )
     effects_per_worker_max: Count = Field(
         default=64,
-        description="Connection attempts, checks and migrations that run at once in a worker.",
+        description="Connection attempts, checks and migrations that run at once in a worker; besides, as many streams "
+        "are started at once.",
     )
     effects_per_server_max: Count = Field(
         default=16,

@@ -58,6 +58,9 @@ class Effects(Protocol):
     def reconsider(self, owner: Owner, state: TenantState) -> None:
         """The tenant's catalog entry is another one: report where it differs from what is held."""
 
+    def removed(self, owner: Owner, state: TenantState) -> None:
+        """The tenant's catalog entry is gone: forget what was kept for its next connection."""
+
     def migrate(self, owner: Owner, tenant: str) -> None:
         """Bring the database of a tenant that is not connected up to date, once at a time."""
 

@@ -31,7 +31,7 @@ from statemachine.errors import Initializing
 from statemachine.health import health
 from statemachine.reactions import Reaction, reaction
 from statemachine.rejections import Rejection
-from statemachine.state import TenantState
+from statemachine.state import StopReason, TenantState
 from statemachine.terms import Terms
 from statemachine.why import why
 from streams.errors import OwnershipLost
@@ -145,6 +145,8 @@ class PartitionOwner:
         reason = self._office.unwanted(tenant)
         if reason is not None:
             self.report(tenant, Shutdown(reason), "effect:catalog")
+            if reason is StopReason.REMOVED:
+                self._office.effects.removed(self, self.state(tenant))
         else:
             self._office.effects.reconsider(self, self.state(tenant))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from statemachine import answer
+from statemachine import Rejection, TenantState, answer, decide
 from statemachine.answers import Answer
+from statemachine.errors import Initializing
 from streams.wire.reply import Reply, decode_reply
 from tests.simulation.broker import Stored
 from tests.simulation.callers import Asked
@@ -14,9 +15,6 @@ from tests.simulation.ledger import Ledger
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
-
-
-POSITION = True
 
 
 class Answers:
@@ -79,15 +77,26 @@ class Answers:
         if sequence < asked.sequence:
             found.append(f"it knows {sequence} events, and {asked.sequence} counted when it was asked")
         missed = ledger.sequence_at(tenant, reply.position.offset)
-        if POSITION and sequence < missed:
+        if sequence < missed:
             found.append(f"it knows {sequence} events, and {missed} stand before its position {reply.position.offset}")
         state = ledger.state(tenant, sequence)
         shown = (reply.status.lifecycle, reply.status.database, reply.status.replication, reply.status.since)
         if shown != (state.lifecycle.value, state.database.value, state.replication.value, state.since):
             found.append(f"it shows {shown}, and the log says {state}")
-        if reply.outcome == "ok" and answer(state, asked.request.command) is not Answer.OK:
-            found.append(f"it says ok while the tenant is {state.lifecycle.value}")
+        found += self._about_outcome(reply, asked, state)
         return found
+
+    def _about_outcome(self, reply: Reply, asked: Asked, state: TenantState) -> list[str]:
+        """The outcome has to follow from the state that is shown with it."""
+        command = asked.request.command
+        due = answer(state, command)
+        if reply.error is None:
+            return [] if due is Answer.OK else [f"it says ok while the tenant is {state.lifecycle.value}"]
+        refusals = [due, decide(state, command, reply.at, self._world.terms)]
+        codes = {refusal.error.code for refusal in refusals if isinstance(refusal, Rejection)}
+        if reply.error.code in {*codes, Initializing.code}:
+            return []
+        return [f"it is refused with {reply.error.code}, and {codes or 'nothing'} follows from {state.lifecycle.value}"]
 
 
 def _words(reply: Reply) -> str:

@@ -11,11 +11,12 @@ from streams.catalog.crypto import Cipher, new_key
 from streams.catalog.entry import ReplicationMode
 from streams.kafka.partitioner import partition_of
 from streams.registry.partition import OwnedPartition
+from streams.service.limits import terms_of
 from streams.topics import Topics
 from tests.simulation.answers import Answers
 from tests.simulation.broker import Broker
 from tests.simulation.callers import Asked, Caller
-from tests.simulation.catalog import Catalog
+from tests.simulation.catalog import HERE, Catalog
 from tests.simulation.disk import Disk
 from tests.simulation.faults import Fault, Faults
 from tests.simulation.gateways import Gateway
@@ -67,6 +68,7 @@ class World:
         self.session_timeout_s = settings.session_timeout_ms / 1000
         self.recovery_window_s = settings.database_recovery_window_ms / 1000
         self.partitions = PARTITIONS
+        self.terms = terms_of(settings)._replace(platform_region=HERE)
         self.violation: Violation | None = None
         self.shape = shape_of(seed)
         self.scheduler = Scheduler(seed, self.shape.impatience)

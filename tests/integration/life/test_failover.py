@@ -137,6 +137,7 @@ async def _in_the_middle(stage: Stage, relay: Relay) -> Killed:
     relay.lose()
     stopping = asyncio.create_task(stage.client.shutdown(vanished.name, timeout_ms=60_000))
     await vanished.next("connect.stopping")
+    assert (await stage.client.status(vanished.name)).why.code == "stopping"
     left_at = datetime.now(UTC)
     await left.is_used(0)
     return Killed(

@@ -11,10 +11,11 @@ import pytest
 from statemachine.state import ReplicationMode
 from streams.catalog.entry import Database, Limits
 from streams.devstack.kafka.server import KafkaServer
+from streams.tenantdb.horizon import PAGE_HEADER_BYTES
 from streams.tenantdb.naming import PUBLICATION, replication_session_name, slot_name
 from tests.integration.replication.place import connected, fresh_database, provisioned_on, server
 from tests.integration.replication.scene import CLAIM, LIMITS, TENANT, Scene, insert, scene_of, slots
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE_S, until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
 
@@ -22,6 +23,9 @@ INSERT_NAMED = """
 insert into realtime.messages (topic, extension, event, private, payload)
 values ($1, 'broadcast', 'event', false, '{}')
 """
+
+INSERT_LSN = "select (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint"
+PAGE = 8_192
 
 INSERT_MANY = """
 insert into realtime.messages (topic, extension, event, private, payload)
@@ -246,6 +250,20 @@ async def test_a_planned_stop_of_a_quiet_stream_writes_a_last_point(kafka: Kafka
                 await session.execute("select pg_logical_emit_message(false, 'without a commit', 'x')")
             assert stream.resume_point != first
             await session.close()
+
+
+async def test_a_point_is_proved_where_the_wal_ends_with_a_page(scene: Scene, superuser: Any) -> None:
+    async with scene.streaming() as stream:
+        for attempt in range(1_000):
+            lsn = await superuser.fetchval(INSERT_LSN)
+            size = max(1, PAGE - lsn % PAGE - 40 - 8 * (attempt % 40))
+            await superuser.fetchval("select pg_logical_emit_message(true, 'test', repeat('x', $1))", size)
+            if await superuser.fetchval(INSERT_LSN) % PAGE == PAGE_HEADER_BYTES:
+                break
+        else:
+            pytest.fail("no page was filled")
+        async with asyncio.timeout(DEADLINE_S):
+            await stream._proving.refresh()
 
 
 async def test_a_stream_can_be_closed_twice_and_at_once(scene: Scene, superuser: Any) -> None:

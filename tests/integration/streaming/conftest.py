@@ -22,6 +22,7 @@ from tests.support.region import fresh_region
 SHORT: Final = {
     "session_timeout_ms": 3_000,
     "heartbeat_interval_ms": 200,
+    "effects_per_server_max": 2,
     "replication_backoff_min_ms": 200,
     "replication_backoff_max_ms": 600,
     "replication_position_interval_ms": 200,

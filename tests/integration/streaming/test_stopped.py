@@ -1,4 +1,4 @@
-"""A tenant that is given up: nothing is left of its stream, and what is written meanwhile is heard when it comes back."""
+"""A tenant that is given up: nothing is left of its stream; what is written meanwhile is heard when it comes back."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 
 from tests.integration.life.region import Region
 from tests.integration.life.stage import READY, Stage, Tenant
+from tests.integration.streaming.conftest import SHORT
 from tests.integration.streaming.heard import Heard
-from tests.integration.streaming.place import point_of, slots, streamed, walsenders
+from tests.integration.streaming.place import point_of, slots, streamed, tenant_of, walsenders
 from tests.integration.streaming.writing import INSERT, write, writing
 from tests.support.waiting import until
 
@@ -109,8 +110,11 @@ async def test_a_row_that_is_committed_while_a_slot_is_made_that_waits_for_other
 
 async def waits_for(tenant: Tenant, session: Any) -> bool:
     """Whether a slot of the tenant is being made that waits for the end of a session's transaction."""
-    blocked = await tenant.sql("select $1 = any(pg_blocking_pids(pid)) as by from unnest($2::integer[]) as pid",
-        session.get_server_pid(), await walsenders(tenant))
+    blocked = await tenant.sql(
+        "select $1 = any(pg_blocking_pids(pid)) as by from unnest($2::integer[]) as pid",
+        session.get_server_pid(),
+        await walsenders(tenant),
+    )
     return any(row["by"] for row in blocked)
 
 
@@ -147,3 +151,19 @@ async def test_a_tenant_that_is_removed_leaves_no_point_to_resume_from(
 
 async def has_no_point(region: Region, tenant: Tenant) -> bool:
     return await point_of(region, tenant) is None
+
+
+async def test_streams_that_wait_for_a_transaction_keep_no_other_tenant_from_being_connected(stage: Stage) -> None:
+    blocked = [await tenant_of(stage) for _ in range(SHORT["effects_per_server_max"])]
+    session = await blocked[0].administrator()
+    async with session.transaction():
+        await session.fetchval(OWN_NUMBER)
+        for tenant in blocked:
+            await stage.client.connect(tenant.name)
+        for tenant in blocked:
+            await until(lambda tenant=tenant: waits_for(tenant, session))
+        other = await tenant_of(stage, mode="off")
+        await stage.client.connect(other.name)
+    await session.close()
+    for tenant in blocked:
+        await tenant.reaches("replication.started")

@@ -35,12 +35,14 @@ async def test_a_ready_tenant_that_is_not_wanted_any_more_gives_its_connection_u
     reason: str,
     refusal: type[Exception],
 ) -> None:
-    async with scene.working(), ConnectClient(scene.settings) as client:
+    async with scene.working() as worker, ConnectClient(scene.settings) as client:
         await client.connect("t1")
+        assert worker._effects.tenants == 1
         await asyncio.to_thread(change, Catalog(scene.settings))
         await until(lambda: scene.events("t1")[-2:] == ["connect.stopping", "connect.stopped"])
         assert await database.sessions() == set()
         assert (await client.status("t1")).reason == reason
+        await until(lambda: worker._effects.tenants == 0)
         with pytest.raises(refusal):
             await client.connect("t1")
     scene.audit()

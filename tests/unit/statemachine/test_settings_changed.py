@@ -58,8 +58,8 @@ def test_rows_are_streamed_in_the_mode_of_the_new_settings() -> None:
 
 
 def test_the_fingerprint_of_the_settings_that_were_found_good_outlives_its_owner() -> None:
-    scenario = SITUATIONS["checking"].when(CheckPassed(20, 5, 64, 3, ReplicationMode.OFF, "0a1b")).and_state(
-        settings="0a1b"
+    scenario = (
+        SITUATIONS["checking"].when(CheckPassed(20, 5, 64, 3, ReplicationMode.OFF, "0a1b")).and_state(settings="0a1b")
     )
     scenario.when(ProvisionDone(0, (), 3)).taken_over(9).and_state(settings="0a1b")
 
