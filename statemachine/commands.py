@@ -151,7 +151,13 @@ class EffectFailed:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionClosed:
-    """Every session of a stopping tenant is closed."""
+    """Every session of a stopping tenant is closed.
+
+    Attributes:
+        doubt: why an owner before may still hold one, None where that is excluded.
+    """
+
+    doubt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

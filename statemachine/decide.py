@@ -169,10 +169,11 @@ def _effect_failed(state: TenantState, report: EffectFailed, _now: datetime, _te
     return None
 
 
-def _connection_closed(state: TenantState, _report: ConnectionClosed, _now: datetime, _terms: Terms) -> Decision:
+def _connection_closed(state: TenantState, report: ConnectionClosed, _now: datetime, _terms: Terms) -> Decision:
     if state.lifecycle is not Lifecycle.STOPPING or state.stop is None:
         return None
-    return ConnectStopped(*state.stop)
+    reason, code, message = state.stop
+    return ConnectStopped(reason, code, message if report.doubt is None else f"{message}; {report.doubt}")
 
 
 def _connection_lost(state: TenantState, report: ConnectionLost, now: datetime, terms: Terms) -> Decision:

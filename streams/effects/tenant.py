@@ -145,10 +145,10 @@ class TenantWork:
                 await self._hold()
             case Reaction.CLOSE:
                 await self._close_all()
-                await self._end_older()
+                doubt = await self._end_older()
                 if self._pointless:
                     await forget_point(self._means, self._tenant)
-                self._report(ConnectionClosed(), "effect:close")
+                self._report(ConnectionClosed(doubt), "effect:close")
             case _:
                 await self._close_all()
                 self._rested()
@@ -236,21 +236,24 @@ class TenantWork:
             )
         self._alone = True
 
-    async def _end_older(self) -> None:
-        """End what an owner before may still hold, unless it is known that nobody does.
+    async def _end_older(self) -> str | None:
+        """End what an owner before may still hold, unless it is known that nobody does; why it may still be there.
 
         One that vanished in the middle of stopping closed nothing, and its server may not have noticed. Where another
         region serves the tenant now, what is held there is that region's.
         """
         if self._alone:
-            return
+            return None
+        doubt = None
         try:
             entry = await self._means.load(self._tenant)
             if entry is not None and self._means.serves(entry.region):
                 await self._take_over(entry.database.model_copy(update={"pool_size": 1}))
         except (*_UNREADABLE, KafkaUnreachable, TenantDatabaseFailure, NewerClaimHoldsLock) as error:
             log.warning("sessions.not_looked_for", tenant=self._tenant, code=str(error.code), error=str(error))
+            doubt = f"sessions of an owner before could not be looked for: {error}"
         await self._close()
+        return doubt
 
     async def _checked(self) -> Database:
         """The database that the tenant's check found good, be it an owner's before.

@@ -107,9 +107,10 @@ class Backlog:
 
     def _plan(self, server: Server) -> Plan:
         order, limits = self._order, self._limits
-        known = Known(None, None, None)
+        known = Known()
         if order.mode is ReplicationMode.DURABLE:
-            known = Known(order.positions.point(order.tenant), order.streamed_until, order.started_claim)
+            point = order.positions.point(order.tenant)
+            known = Known(point, order.streamed_until, order.started_claim, order.promised_since)
         return plan(
             known,
             server,

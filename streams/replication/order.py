@@ -92,6 +92,8 @@ class StreamOrder:
         started_claim: claim of the last start, None where there was none.
         now: the clock; aware.
         observer: is told of rows as they pass.
+        promised_since: since when rows are to be delivered, where none ever were; aware, None for from now on. It is by
+            the server's clock that they are found.
     """
 
     tenant: str
@@ -106,6 +108,7 @@ class StreamOrder:
     started_claim: int | None
     now: Callable[[], datetime]
     observer: Observer
+    promised_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,8 +151,9 @@ class Outbox:
         if self._sent:
             last = self._sent[-1]
             last.sealed = lsn if last.sealed is None else max(lsn, last.sealed)
-        else:
-            self.acknowledged_lsn = max(lsn, self.acknowledged_lsn)
+        elif lsn > self.acknowledged_lsn:
+            self.acknowledged_lsn = lsn
+            self.wake()
 
     async def room(self) -> None:
         """Wait until something may be sent.

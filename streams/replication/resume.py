@@ -76,7 +76,7 @@ class ByTime:
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """No rows: nothing was streamed before, or nothing is made up for."""
+    """No rows: nothing was promised before, or nothing is made up for."""
 
 
 Resume = FromPoint | ByTime | Fresh
@@ -111,11 +111,13 @@ class Known:
         point: the latest resume point that counts, None where there is none.
         streamed_until: last time that rows are known to have been streamed; aware, None for never.
         started_claim: claim of the last start, None where there was none.
+        promised_since: since when rows are to be delivered, where none ever were; aware, None for from now on.
     """
 
-    point: ResumePoint | None
-    streamed_until: datetime | None
-    started_claim: int | None
+    point: ResumePoint | None = None
+    streamed_until: datetime | None = None
+    started_claim: int | None = None
+    promised_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ def plan(known: Known, server: Server, *, retention: timedelta, overlap: timedel
     point = known.point
     if point is None:
         if known.streamed_until is None:
-            return Plan(Fresh())
+            return Plan(Fresh() if known.promised_since is None else ByTime(known.promised_since))
         return Plan(
             ByTime(known.streamed_until - overlap), Gap(None, lsn_text(server.lsn), Cause.NO_POINT, BY_INSERTED_AT)
         )

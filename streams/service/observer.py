@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import structlog
-
 from streams.metrics.metrics import Metrics
-
-log = structlog.get_logger(__name__)
 
 
 class RowObserver:
@@ -28,6 +24,5 @@ class RowObserver:
         self._metrics.broadcast(self._tenant, committed_latency_ms, inserted_latency_ms, payload_bytes)
 
     def dropped(self, code: str) -> None:
-        """A row could not be broadcast."""
-        log.warning("broadcast.dropped", tenant=self._tenant, code="UnableToBroadcastChanges", reason=code)
+        """A row could not be broadcast; the stream writes it down, as far as that does not fill the log."""
         self._metrics.dropped(code)

@@ -79,7 +79,6 @@ class Disk:
         """
         failure = self._failure
         if failure is not None:
-            self.shelf.forget()
             with suppress(StoreFailed):
                 await self.do(self._store.close)
         if isinstance(failure, StoreDamaged):

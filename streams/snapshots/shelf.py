@@ -224,6 +224,7 @@ class Shelf:
         oldest = min(folded, key=folded.__getitem__)
         held = self._held.pop(oldest, None)
         if held is not None and held.folded != folded[oldest]:
+            # The store was made anew, or somebody else wrote to it.
             held = None
         return Filling(self._store, oldest, snapshot, held)
 
@@ -248,10 +249,6 @@ class Shelf:
         """
         self._held.pop(place, None)
         self._store.write([], clear=[(place.key, place.end)])
-
-    def forget(self) -> None:
-        """What slots hold is not known any more."""
-        self._held.clear()
 
     def _folded(self, place: Place) -> int:
         """Offset of the snapshot in a slot; -1 where there is none that can be used."""

@@ -25,7 +25,7 @@ from streams.snapshots.writing import Writing
 log = structlog.get_logger(__name__)
 
 LOOK_INTERVAL_S: Final = 1.0
-"""How often it is looked at which snapshot is due, and how soon one that could not be had is tried again."""
+"""How often it is looked at which snapshot is due, and how soon a partition has its turn again, whatever it is."""
 
 LOAD_TIMEOUT_S: Final = 20.0
 """How long all snapshots of an assignment may take; of what is not there by then, the whole log is folded."""
@@ -192,7 +192,5 @@ class Snapshots:
 
     def _is_due(self, partition: int, folded: int, now: float) -> bool:
         behind = folded - self._written.get(partition, NOTHING_FOLDED)
-        waited_s = now - self._tried.setdefault(partition, now)
-        if behind >= self._pace.records_max:
-            return waited_s >= LOOK_INTERVAL_S
-        return behind > 0 and waited_s >= self._pace.interval_s
+        waits_s = LOOK_INTERVAL_S if behind >= self._pace.records_max else max(LOOK_INTERVAL_S, self._pace.interval_s)
+        return behind > 0 and now - self._tried.setdefault(partition, now) >= waits_s

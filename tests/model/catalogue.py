@@ -12,10 +12,11 @@ USELESS_THEN_CONNECT: Final = {"SCRIPT": 3}
 RETRY_OF_THE_CLIENT: Final = {"SCRIPT": 4}
 CONNECT_AND_SHUTDOWN: Final = {"SCRIPT": 5, "SESSIONS": 1}
 CONNECT: Final = {"SCRIPT": 6, "SESSIONS": 1}
-PAUSE_STATUS_PAUSE: Final = {"SCRIPT": 7}
 """Commands of an exploration; the numbers are the model's."""
 
 ROUTED: Final = {"ROUTED": 1}
+TWO_TURNS: Final = {"GENERATIONS": 2}
+ONE_AT_A_TIME: Final = {"PIPELINE": 1, "CRASHES": 0}
 GROUP_MADE_ANEW: Final = {"SCRIPT": 6, "GROUPS": 2, "CRASHES": 0, "GENERATIONS": 4}
 
 
@@ -30,9 +31,10 @@ def _positions(title: str, sizes: dict[str, int], broken: str | None = None, *ve
 SMALL: Final = (
     _ownership("two commands that write", {**PAUSES, "GENERATIONS": 2}),
     _ownership("a command that writes and one that reads", {**PAUSE_AND_STATUS, "GENERATIONS": 2}),
-    _ownership("a command that finds nothing to do, forwarded twice", {**USELESS_THEN_CONNECT, **ROUTED, "CRASHES": 0}),
-    _ownership("a session opened, taken over, and closed", {**CONNECT_AND_SHUTDOWN, "GENERATIONS": 2}),
+    _ownership("a command that finds nothing to do, forwarded twice", {**USELESS_THEN_CONNECT, **ROUTED, **TWO_TURNS}),
+    _ownership("a session opened, taken over, and closed", {**CONNECT_AND_SHUTDOWN, **TWO_TURNS}),
     _ownership("the group is made anew", {**GROUP_MADE_ANEW, "GENERATIONS": 3}),
+    _ownership("recovery from snapshots", {**PAUSES, **TWO_TURNS, "SNAPSHOTS": 2}),
     _positions("rows and their resume points", {"POINTS": 2}),
 )
 """Everything, in sizes that are explored within seconds."""
@@ -40,27 +42,29 @@ SMALL: Final = (
 USUAL: Final = (
     _ownership("two commands that write", PAUSES),
     _ownership("a command that writes and one that reads", PAUSE_AND_STATUS),
-    _ownership("the same, one more assignment", {**PAUSE_AND_STATUS, "GENERATIONS": 4, "PIPELINE": 1}),
+    _ownership("the same, four assignments", {**PAUSE_AND_STATUS, "GENERATIONS": 4, **ONE_AT_A_TIME}),
     _ownership("a command that finds nothing to do", USELESS_THEN_CONNECT),
-    _ownership("the same, forwarded twice", {**USELESS_THEN_CONNECT, **ROUTED}),
+    _ownership("the same, forwarded twice", {**USELESS_THEN_CONNECT, **ROUTED, **TWO_TURNS}),
+    _ownership("the same, three assignments", {**USELESS_THEN_CONNECT, **ROUTED, **ONE_AT_A_TIME}),
     _ownership("a client's own retry", RETRY_OF_THE_CLIENT),
     _ownership("a session opened and taken over", CONNECT),
-    _ownership("a session opened, taken over, and closed", {**CONNECT_AND_SHUTDOWN, "CRASHES": 0}),
-    _ownership("the same with a crash", {**CONNECT_AND_SHUTDOWN, "GENERATIONS": 2}),
+    _ownership("a session opened, taken over, and closed", {**CONNECT_AND_SHUTDOWN, **TWO_TURNS}),
+    _ownership("the same, three assignments", {**CONNECT_AND_SHUTDOWN, **ONE_AT_A_TIME}),
     _ownership("the group is made anew", GROUP_MADE_ANEW),
+    _ownership("recovery from a snapshot", {**PAUSES, "SNAPSHOTS": 1, "PIPELINE": 1}),
     _positions("rows and their resume points", {}),
 )
 """What must hold, within two minutes."""
 
 DEEP: Final = (
-    _ownership("three commands, one of which reads", PAUSE_STATUS_PAUSE),
-    _ownership("two that write, two crashes", {**PAUSES, "CRASHES": 2}),
-    _ownership("a session, three assignments and a crash", CONNECT_AND_SHUTDOWN),
-    _ownership("a session, four assignments", {**CONNECT, "GENERATIONS": 4}),
-    _ownership("four workers", {**PAUSE_AND_STATUS, "WORKERS": 4, "GENERATIONS": 4, "PIPELINE": 1, "CRASHES": 0}),
+    _ownership("two commands that write, two crashes", {**PAUSES, "CRASHES": 2}),
+    _ownership("a command that reads, four assignments", {**PAUSE_AND_STATUS, "GENERATIONS": 4, "CRASHES": 0}),
+    _ownership("forwarded twice, three assignments and a crash", {**USELESS_THEN_CONNECT, **ROUTED}),
+    _ownership("a session, three assignments", {**CONNECT_AND_SHUTDOWN, "CRASHES": 0}),
+    _ownership("four workers", {"SCRIPT": 6, "WORKERS": 4, "GENERATIONS": 4, "CRASHES": 0}),
     _positions("resume points of four workers", {"WORKERS": 4, "POINTS": 1}),
 )
-"""The same in larger sizes, within half an hour."""
+"""The same in larger sizes, within half an hour and 6 GB each."""
 
 DOUBLED: Final = ("sequence_without_gap", "one_event_per_command", "order_of_commands")
 """What breaks first, depending on the order of looking, when a command is decided twice."""
@@ -78,6 +82,10 @@ BROKEN: Final = (
     ),
     _ownership("a reply without the contiguity check", PAUSES, "NO_CONTIGUITY", "acknowledged_counts"),
     _ownership("a status without the read index", PAUSE_AND_STATUS, "NO_READ_INDEX", "answer_is_current"),
+    _ownership(
+        "a reply that names the end of its proof", USELESS_THEN_CONNECT, "POSITION_OF_THE_PROOF", "position_is_covered"
+    ),
+    _ownership("a snapshot ahead of the log", {**PAUSES, "SNAPSHOTS": 1}, "SNAPSHOT_AHEAD", "same_fold"),
     _ownership("commits that the group does not fence", PAUSES, "UNFENCED_COMMIT", "only_the_owner_commits"),
     _ownership("redelivery without the offset memory", USELESS_THEN_CONNECT, "NO_OFFSET_MEMORY", *DOUBLED),
     _ownership("the router's redelivery without origin", {**USELESS_THEN_CONNECT, **ROUTED}, "NO_ORIGIN", *DOUBLED),

@@ -54,7 +54,7 @@ class Finding:
         steps: the way there, in words; empty where everything held.
         states: distinct states that were visited.
         depth: the longest way, in the checker's transitions.
-        seconds: processor time of the checker.
+        seconds: how long the verifier ran.
         megabytes: its memory.
     """
 

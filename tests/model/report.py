@@ -51,7 +51,7 @@ def total(results: Sequence[Result]) -> str:
     seconds = sum(finding.seconds for _, finding in results)
     wrong = sum(not finding.answers(exploration) for exploration, finding in results)
     verdict = f"{wrong} not as they must be" if wrong else "all as they must be"
-    return f"{len(results)} explorations, {verdict}: {states:,} states in {seconds:.0f} s of the checker's time."
+    return f"{len(results)} explorations, {verdict}: {states:,} states; the verifiers ran for {seconds:.0f} s together."
 
 
 def story(exploration: Exploration, finding: Finding) -> Iterable[str]:

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,17 +22,21 @@ SCHEDULES: Final = Path(".cache/simulation")
 """Where schedules of failing runs are kept."""
 
 REPORT_EVERY: Final = 100
+"""Seeds between two lines that say how it goes."""
+
+FAULT: Final = "***"
+"""What stands before a fault in a schedule."""
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Run what the arguments say; 1 where a run failed."""
-    arguments = _arguments()
+    arguments = _arguments(words)
     if arguments.seed is not None:
         return _one(arguments.seed, arguments)
     return _many(arguments)
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make simulate", description=__doc__)
     parser.add_argument("--seeds", type=int, default=100, help="how many seeds")
     parser.add_argument("--first", type=int, default=1, help="the first of them")
@@ -40,7 +45,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--without", type=_numbers, default=frozenset(), help="numbers of faults to leave out")
     parser.add_argument("--broken", choices=sorted(VARIANTS), help="a variant of the protocol that must be caught")
     parser.add_argument("--whole", action="store_true", help="leave a failing run as it is, however long")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def _numbers(text: str) -> frozenset[int]:
@@ -79,10 +84,11 @@ def _show(failed: Result, arguments: argparse.Namespace) -> None:
         without = superfluous(failed, steps, arguments.broken)
     again = simulate(failed.seed, steps, without=without, broken=arguments.broken, schedule=True)
     path = _keep(again)
-    _say("\n".join(again.lines[-LINES_SHOWN:]))
-    left_out = f" WITHOUT={','.join(map(str, sorted(without)))}" if without else ""
+    _say("\n".join([*(line for line in again.lines if FAULT in line), "…", *again.lines[-LINES_SHOWN:]]))
     _say(f"\n{again.violation}\nThe whole schedule is in {path}.")
-    _say(f"Again: make simulate SEED={failed.seed} STEPS={steps}{left_out}")
+    left_out = f" WITHOUT={','.join(map(str, sorted(without)))}" if without else ""
+    broken = f' BROKEN="{arguments.broken}"' if arguments.broken else ""
+    _say(f"Again: make simulate SEED={failed.seed} STEPS={steps}{left_out}{broken}")
 
 
 def _keep(result: Result) -> Path:

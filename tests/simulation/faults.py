@@ -88,9 +88,8 @@ def draw(seed: int, steps: int, kinds: Sequence[str] = ()) -> list[Fault]:
 
 
 def _crash(world: World, process: Process, fault: Fault) -> None:
-    del fault
+    del world, fault
     process.kill()
-    del world
 
 
 def _freeze(world: World, process: Process, fault: Fault) -> None:

@@ -30,6 +30,9 @@ STUBBORN_S: Final = 1.5
 SLOW_MIN: Final = 10.0
 """From this factor on statements are given up in time."""
 
+WAY_S_MAX: Final = 3.0
+"""The longest way to or from a server that is slow: longer than anybody waits."""
+
 MIGRATIONS: Final = 81
 
 
@@ -67,7 +70,7 @@ class Server:
 
     def way_s(self) -> float:
         """How long one way to or from it takes."""
-        return self.scheduler.way_s() * self.slow
+        return min(self.scheduler.way_s() * self.slow, WAY_S_MAX)
 
     def open(self, database: str, application_name: str, link: Link) -> Session:
         """A new session.

@@ -153,9 +153,10 @@ class Settlement:
         owners: dict[int, list[Process]] = {}
         for process in self._world.processes.values():
             for number, owned in _owned(process).items():
-                if not owned.lost.is_set() and owned.claim == self._world.ledgers.partitions[number].claims[-1]:
+                ledger = self._world.ledgers.partitions[number]
+                if not owned.lost.is_set() and owned.claim in ledger.claims[-1:]:
                     owners.setdefault(number, []).append(process)
-                if owned.state.tenants != self._world.ledgers.partitions[number].tenants_at(owned.state.folded):
+                if owned.state.tenants != ledger.tenants_at(owned.state.folded):
                     yield f"{process} is ahead of the log in partition {number}"
             for number, owner in _owners(process).items():
                 if owner._waiters._waiting:

@@ -18,6 +18,7 @@ FAILURES_WINDOW_MS: Final = 3_000
 CALM: Final[dict[str, Any]] = {
     "regions": {"nearby": "local"},
     "connect_failures_window_ms": FAILURES_WINDOW_MS,
+    "partitions_retry_ms": 300,
     "database_backoff_min_ms": 60_000,
     "database_backoff_max_ms": 60_000,
 }

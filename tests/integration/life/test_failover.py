@@ -190,8 +190,10 @@ async def test_a_limit_ends_when_it_would_have_ended(killed: Killed) -> None:
 
 
 async def test_a_recovery_window_ends_when_it_would_have_ended(killed: Killed) -> None:
-    stopping, _ = await killed.recovering.next("connect.stopping", "connect.stopped")
+    stopping, stopped = await killed.recovering.next("connect.stopping", "connect.stopped")
     assert ended(stopping)[0] == "database_recovery_window_exceeded"
+    # The next owner never got in, so it cannot know that nothing is left of the one before.
+    assert "sessions of an owner before could not be looked for" in stopped.data.message
     assert stopping.time >= killed.lost.data.recovery_until
     assert stopping.claim > killed.lost.claim
 

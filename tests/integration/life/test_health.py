@@ -87,13 +87,16 @@ async def test_a_tenant_with_users_and_without_a_connection_is_not_healthy_and_i
     await tenant.next(*READY)
 
 
-async def test_a_tenant_that_an_operator_holds_is_left_alone(calm: Stage) -> None:
-    tenant = await calm.tenant()
-    await calm.client.pause(tenant.name)
-    assert not (await calm.client.check_health(tenant.name)).healthy
-    await calm.client.resume(tenant.name)
-    await calm.client.connect(tenant.name)
-    await tenant.next("connect.paused", "connect.resumed", *READY)
+async def test_the_database_of_a_tenant_that_an_operator_holds_is_left_alone(calm: Stage) -> None:
+    held, other = await calm.tenant(), await calm.tenant()
+    await calm.client.pause(held.name)
+    for tenant in (held, other):
+        assert not (await calm.client.check_health(tenant.name)).healthy
+    await other.next("migrations.finished")
+    assert await held.in_database("select from pg_namespace where nspname = 'realtime'") == []
+    await calm.client.resume(held.name)
+    await calm.client.check_health(held.name)
+    await held.next("connect.paused", "connect.resumed", "migrations.finished")
 
 
 async def test_a_stopped_tenant_is_healthy(calm: Stage) -> None:

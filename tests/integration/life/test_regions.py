@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Final, NamedTuple
 
 import pytest
@@ -13,60 +12,48 @@ from streams.devstack.kafka.server import KafkaServer
 from streams.devstack.postgres import PostgresServer
 from streams.kafka.administration import apply
 from streams.settings import Settings
-from tests.integration.life.region import ready
 from tests.integration.life.stage import READY, Stage, Tenant, ended, refused, staged
-from tests.integration.worker.processes import Processes, WorkerProcess
 from tests.integration.worker.scene import Scene
-from tests.support.region import fresh_region
-from tests.support.waiting import until
+from tests.support.region import fresh_region, working
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.asyncio(loop_scope="session")]
 
 REGIONS: Final = {"lisbon": "west", "porto": "west", "riga": "east"}
 
 
-class Workers(NamedTuple):
-    """Two regions with a worker each."""
+class Regions(NamedTuple):
+    """Two regions that are served."""
 
     west: Settings
     east: Settings
-    processes: Processes
-    western: WorkerProcess
-
-
-@pytest.fixture(scope="module")
-def workers(kafka: KafkaServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
-    times = {"session_timeout_ms": 6_000, "heartbeat_interval_ms": 500, "reconnect_interval_ms": 300}
-    west = fresh_region(kafka, "regions", region="west", regions=REGIONS, **times)
-    east = west.model_copy(update={"region": "east"})
-    apply(east)
-    processes = Processes(west, tmp_path_factory.mktemp("regions"))
-    try:
-        western, eastern = processes.start("w1"), processes.start("e1", region="east")
-        ready(western, west)
-        ready(eastern, east)
-        yield Workers(west, east, processes, western)
-        for settings in (west, east):
-            Scene(settings).audit()
-    finally:
-        processes.kill_all()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def west_stage(workers: Workers, server: PostgresServer) -> AsyncIterator[Stage]:
-    async with staged(workers.west, server) as stage:
+async def regions(kafka: KafkaServer) -> AsyncIterator[Regions]:
+    times = {"session_timeout_ms": 6_000, "reconnect_interval_ms": 300}
+    west = fresh_region(kafka, "regions", region="west", regions=REGIONS, worker_name="w1", **times)
+    east = west.model_copy(update={"region": "east", "worker_name": "e1"})
+    apply(east)
+    yield Regions(west, east)
+    for settings in (west, east):
+        Scene(settings).audit()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def western(regions: Regions, server: PostgresServer) -> AsyncIterator[Stage]:
+    async with working(regions.west), staged(regions.west, server) as stage:
         yield stage
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def west(west_stage: Stage) -> AsyncIterator[Stage]:
-    yield west_stage
-    await west_stage.clear()
+async def west(western: Stage) -> AsyncIterator[Stage]:
+    yield western
+    await western.clear()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def east(workers: Workers, server: PostgresServer) -> AsyncIterator[Stage]:
-    async with staged(workers.east, server) as stage:
+async def east(regions: Regions, server: PostgresServer) -> AsyncIterator[Stage]:
+    async with working(regions.east), staged(regions.east, server) as stage:
         yield stage
 
 
@@ -107,13 +94,16 @@ async def test_a_tenant_of_a_region_that_nobody_serves_is_refused_with_a_code_of
 
 
 async def test_a_tenant_whose_region_is_served_from_elsewhere_since_a_restart_is_given_up(
-    west: Stage, workers: Workers
+    kafka: KafkaServer, server: PostgresServer
 ) -> None:
-    tenant = await west.connected(region="lisbon")
-    workers.western.signal(signal.SIGTERM)
-    await until(lambda: workers.western.exit_code == 0)
-    ready(workers.processes.start("w2", regions=REGIONS | {"lisbon": "east"}), workers.west)
-    stopping, _ = await tenant.next("connect.stopping", "connect.stopped")
-    assert (await tenant.sessions(), await tenant.locks()) == ({}, 0)
-    assert ended(stopping) == ("rebalancing", None)
-    await tenant.put(region="porto")
+    settings = fresh_region(kafka, "remapped", region="west", regions=REGIONS, session_timeout_ms=6_000)
+    async with staged(settings, server) as stage:
+        async with working(settings):
+            tenant = await stage.connected(region="lisbon")
+        async with working(settings.model_copy(update={"regions": REGIONS | {"lisbon": "east"}})):
+            stopping, _ = await tenant.next("connect.stopping", "connect.stopped")
+            assert (await tenant.sessions(), await tenant.locks()) == ({}, 0)
+            assert ended(stopping) == ("rebalancing", None)
+            await tenant.put(region="porto")
+            await stage.clear()
+    Scene(settings).audit()

@@ -31,7 +31,12 @@ from tests.support.waiting import until
 TENANT = "t1"
 CLAIM = 7
 UNLIMITED = Limits(max_events_per_second=1_000_000_000)
-LIMITS = StreamLimits(session=SessionLimits(connect_ms=5_000, close_ms=2_000), setup_ms=20_000, confirm_interval_ms=20)
+LIMITS = StreamLimits(
+    session=SessionLimits(connect_ms=5_000, close_ms=2_000),
+    setup_ms=20_000,
+    confirm_interval_ms=20,
+    planned_stop_ms=20_000,
+)
 
 SEND = "select realtime.send(jsonb_build_object('n', $1::int), 'event', 'topic', false)"
 INSERT = """
@@ -93,6 +98,7 @@ class Scene:
         self.positions = Positions(settings)
         self.streamed_until: dt.datetime | None = None
         self.started_claim: int | None = None
+        self.promised_since: dt.datetime | None = None
 
     @asynccontextmanager
     async def streaming(
@@ -142,6 +148,7 @@ class Scene:
             started_claim=self.started_claim,
             now=lambda: dt.datetime.now(dt.UTC),
             observer=self.seen,
+            promised_since=self.promised_since,
         )
         stream = await Stream.open(order, replace(self.limits, **bounds))
         self.streamed_until, self.started_claim = order.now(), claim

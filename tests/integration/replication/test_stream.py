@@ -63,6 +63,17 @@ async def test_rows_written_while_nobody_streams_are_delivered_first(scene: Scen
     assert [broadcast.id for broadcast in scene.topic.broadcasts] == [*before, *meanwhile, *after]
 
 
+async def test_the_first_stream_ever_delivers_what_was_promised_before(scene: Scene, superuser: Any) -> None:
+    await insert(superuser)
+    scene.promised_since = await superuser.fetchval("select clock_timestamp()")
+    early = await insert(superuser, 3)
+    async with scene.streaming() as stream:
+        late = await insert(superuser, 2)
+        await scene.topic.has([*early, *late])
+    assert (stream.started.backfilled, stream.started.gap) == (3, None)
+    assert [broadcast.id for broadcast in scene.topic.broadcasts] == [*early, *late]
+
+
 async def test_nothing_is_held_in_the_database_while_nobody_streams(scene: Scene, superuser: Any) -> None:
     async with scene.streaming():
         assert await slots(superuser) == 1
@@ -245,7 +256,7 @@ async def test_a_planned_stop_of_a_quiet_stream_writes_a_last_point(kafka: Kafka
     with server(tmp_path / "server", settings) as made:
         async with fresh_database(made) as database, scene_of(kafka, await provisioned_on(database)) as scene:
             session = await connected(database)
-            async with scene.streaming() as stream:
+            async with scene.streaming(planned_stop_ms=4_000) as stream:
                 first = stream.resume_point
                 await session.execute("select pg_logical_emit_message(false, 'without a commit', 'x')")
             assert stream.resume_point != first

@@ -27,7 +27,7 @@ HOST = "localhost"
 RESTART_SECONDS = 30.0
 INSERT_LARGE = """
 insert into realtime.messages (topic, extension, event, private, payload)
-select 'topic', 'broadcast', 'event', false, to_jsonb(repeat('x', 8 * number)) from generate_series(1, 4000) as number
+select 'topic', 'broadcast', 'event', false, to_jsonb(repeat('x', 40 * number)) from generate_series(1, 800) as number
 returning id
 """
 
@@ -138,7 +138,7 @@ async def test_rows_of_every_size_are_streamed(kafka: KafkaServer, secured: Data
     async with scene_of(kafka, await provisioned_on(secured)) as scene:
         session = await connected(secured)
         async with scene.streaming():
-            for _ in range(3):
+            for _ in range(2):
                 rows = await session.fetch(INSERT_LARGE)
                 await scene.topic.has(str(row["id"]) for row in rows)
             await scene.topic.has(await insert(session))

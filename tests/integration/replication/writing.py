@@ -20,7 +20,7 @@ values ('topic', 'broadcast', 'event', false, '{}', $1)
 
 STEPS_MAX = 5
 PAUSE_MAX_S = 0.02
-LONG_PAUSE_MAX_S = 0.4
+LONG_PAUSE_MAX_S = 0.2
 
 
 class Writers:

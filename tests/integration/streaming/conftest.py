@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,12 +19,16 @@ from tests.integration.life.region import Region, ready
 from tests.integration.life.stage import Stage, staged
 from tests.integration.streaming.heard import Heard, hearing
 from tests.integration.worker.processes import Processes
+from tests.integration.worker.scene import Scene
 from tests.support.region import fresh_region
 
 SHORT: Final = {
     "session_timeout_ms": 3_000,
     "heartbeat_interval_ms": 200,
     "effects_per_server_max": 2,
+    "idle_window_ms": 1_000,
+    "idle_grace_ms": 500,
+    "users_check_interval_ms": 200,
     "replication_backoff_min_ms": 200,
     "replication_backoff_max_ms": 600,
     "replication_position_interval_ms": 200,
@@ -32,12 +38,13 @@ SHORT: Final = {
     "database_backoff_max_ms": 300,
 }
 
-SENDER_TIMEOUT_S: Final = 2
+SENDERS_MAX: Final = 3
+SENDER_TIMEOUT: Final = timedelta(seconds=2)
 
 
 def region_of(broker: KafkaServer, name: str, **changed: Any) -> Settings:
     """Settings of a region that has its topics, with short times."""
-    return fresh_region(broker, name, http_port=free_port(), **{**SHORT, **changed})
+    return fresh_region(broker, name, **{**SHORT, **changed})
 
 
 def server_of(directory: Path, **settings: str) -> Iterator[PostgresServer]:
@@ -69,26 +76,33 @@ def small_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresS
     """A server with little room and little patience; tests stop it, and start it again before they end."""
     yield from server_of(
         tmp_path_factory.mktemp("small"),
-        max_wal_senders="3",
-        wal_sender_timeout=f"{SENDER_TIMEOUT_S}s",
+        max_wal_senders=f"{SENDERS_MAX}",
+        wal_sender_timeout=f"{SENDER_TIMEOUT.seconds}s",
         max_slot_wal_keep_size="64MB",
         max_wal_size="64MB",
         min_wal_size="32MB",
     )
 
 
-@pytest.fixture(scope="session")
-def region(broker: KafkaServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
-    """A region with one worker; in the end its log is judged."""
-    settings = region_of(broker, "streaming")
-    processes = Processes(settings, tmp_path_factory.mktemp("streaming"))
+@contextmanager
+def workers_of(settings: Settings, directory: Path) -> Iterator[Processes]:
+    """Workers of a region, whose log is judged in the end."""
+    processes = Processes(settings, directory)
     try:
-        region = Region(settings, processes.start("w1"))
-        ready(region.worker, settings)
-        yield region
-        region.scene.audit()
+        yield processes
+        Scene(settings).audit()
     finally:
         processes.kill_all()
+
+
+@pytest.fixture(scope="session")
+def region(broker: KafkaServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
+    """A region with one worker."""
+    settings = region_of(broker, "streaming", http_port=free_port())
+    with workers_of(settings, tmp_path_factory.mktemp("streaming")) as workers:
+        region = Region(settings, workers.start("w1"))
+        ready(region.worker, settings)
+        yield region
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

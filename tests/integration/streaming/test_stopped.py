@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import Any
 
 import pytest
@@ -43,6 +44,21 @@ async def test_rows_that_are_written_while_a_tenant_is_shut_down_are_heard_once_
     assert heard.ids(tenant.name) == [*before, *meanwhile, *after]
     assert started.data.resumed_from is not None
     assert started.data.backfilled >= len(meanwhile)
+
+
+async def test_rows_that_are_written_while_a_tenant_is_stopped_because_nobody_uses_it_are_heard_once_somebody_does(
+    stage: Stage, heard: Heard
+) -> None:
+    tenant = await streamed(stage)
+    await tenant.is_used(0)
+    stopped = await tenant.reaches("connect.stopped")
+    assert stopped.data.reason == "idle"
+    await nothing_left(tenant)
+    ids = await write(tenant, 20)
+    await tenant.is_used()
+    await stage.client.connect(tenant.name, wait="streaming")
+    await heard.has(tenant.name, ids)
+    assert heard.ids(tenant.name) == ids
 
 
 async def test_nothing_is_missing_over_many_stops_and_starts_under_writers(stage: Stage, heard: Heard) -> None:
@@ -161,7 +177,7 @@ async def test_streams_that_wait_for_a_transaction_keep_no_other_tenant_from_bei
         for tenant in blocked:
             await stage.client.connect(tenant.name)
         for tenant in blocked:
-            await until(lambda tenant=tenant: waits_for(tenant, session))
+            await until(partial(waits_for, tenant, session))
         other = await tenant_of(stage, mode="off")
         await stage.client.connect(other.name)
     await session.close()

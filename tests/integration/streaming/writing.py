@@ -28,12 +28,12 @@ class Writers:
 
     Attributes:
         committed: ids of rows that are committed for certain.
-        undone: ids of rows that are not.
+        unknown: ids of rows whose session broke before that was told.
     """
 
     def __init__(self, tenant: Tenant) -> None:
         self.committed: set[str] = set()
-        self.undone: set[str] = set()
+        self.unknown: set[str] = set()
         self._tenant = tenant
         self._chance = random.Random(tenant.name)
         self._stopping = False
@@ -70,11 +70,12 @@ class Writers:
                 await session.execute(INSERT, row)
                 await asyncio.sleep(self._chance.random() * PAUSE_MAX_S)
             if self._chance.random() < 0.1:
-                self.undone.update(ids)
                 await transaction.rollback()
-            else:
-                await transaction.commit()
-                self.committed.update(ids)
+                continue
+            self.unknown.update(ids)
+            await transaction.commit()
+            self.unknown.difference_update(ids)
+            self.committed.update(ids)
 
 
 @asynccontextmanager

@@ -94,9 +94,9 @@ async def test_more_than_half_of_the_limit_is_lagging_even_where_nobody_streams(
 ) -> None:
     database = entry(forgetful, "postgres")
     await lagging.fetchval(MAKE, NAME, False)
-    await write_wal(lagging, 15)
+    await write_wal(lagging, 12)
     assert await slot_health(lagging, database, NAME) is SlotHealth.INACTIVE
-    await write_wal(lagging, 2)
+    await write_wal(lagging, 8)
     assert await slot_health(lagging, database, NAME) is SlotHealth.LAGGING
 
 

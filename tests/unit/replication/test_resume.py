@@ -44,6 +44,17 @@ def test_the_first_stream_of_a_tenant_makes_up_for_nothing() -> None:
     assert planned(None, until=None, claim=None) == Plan(Fresh())
 
 
+def test_where_nothing_was_ever_streamed_rows_are_delivered_since_they_were_promised() -> None:
+    since = NOW - timedelta(minutes=3)
+    known = Known(promised_since=since)
+    assert plan(known, SERVER, retention=RETENTION, overlap=OVERLAP) == Plan(ByTime(since))
+
+
+def test_what_was_streamed_before_counts_for_more_than_what_was_promised() -> None:
+    known = Known(POINT, NOW, 7, NOW - timedelta(days=30))
+    assert plan(known, SERVER, retention=RETENTION, overlap=OVERLAP) == Plan(TRUSTED)
+
+
 def test_a_point_of_the_same_history_is_resumed_from_without_a_gap() -> None:
     assert planned(POINT) == Plan(TRUSTED)
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from statemachine.state import TenantState
 from streams.snapshots import encoding
 from streams.snapshots.doubt import Doubt
-from streams.snapshots.encoding import FORMAT, Heading, Place, encode_heading, record_hash
+from streams.snapshots.encoding import FORMAT, Heading, Place, StateCodec, decode_heading, encode_heading, record_hash
 from streams.snapshots.loading import compare
 from streams.snapshots.shelf import Shelf
 from streams.snapshots.store import Store
@@ -100,6 +101,37 @@ def test_a_damaged_record_never_becomes_a_wrong_state(store: Store, data: st.Dat
     }
 
 
+def _flips(value: bytes) -> Iterator[bytes]:
+    """The value with each of its bits flipped."""
+    for index in range(len(value)):
+        for bit in range(8):
+            yield value[:index] + bytes([value[index] ^ 1 << bit]) + value[index + 1 :]
+
+
+def test_no_flipped_bit_of_a_heading_goes_unnoticed(store: Store, shelf: Shelf) -> None:
+    place = _newest(shelf)
+    for value in _flips(contents(store)[place.heading]):
+        with pytest.raises(Doubt):
+            decode_heading(value, place)
+
+
+def test_no_flipped_bit_of_a_state_goes_unnoticed(store: Store, shelf: Shelf) -> None:
+    place = _newest(shelf)
+    key, codec = place.states + b"t1", StateCodec(place)
+    for value in _flips(contents(store)[key]):
+        with pytest.raises(Doubt):
+            codec.decode(key, value)
+
+
+@pytest.mark.parametrize("other", [Place("other", 0, 0), Place(TOPIC, 1, 0), Place(TOPIC, 0, 1)])
+def test_a_state_of_another_place_is_in_doubt(other: Place) -> None:
+    own = Place(TOPIC, 0, 0)
+    _, value = StateCodec(other).encode(TenantState("t1"))
+    key, _ = StateCodec(own).encode(TenantState("t1"))
+    with pytest.raises(Doubt, match="checksum"):
+        StateCodec(own).decode(key, value)
+
+
 def test_a_snapshot_in_doubt_gives_way_to_the_one_before(store: Store, shelf: Shelf) -> None:
     store.write([(_newest(shelf).heading, b"rubbish")])
     found = load(shelf, LIFE.records)
@@ -119,7 +151,7 @@ def test_a_state_of_the_snapshot_before_does_not_add_up(store: Store, shelf: She
         LIFE.happens(tenant)
         fill(shelf, snapshot_at(LIFE.records, len(LIFE.records) - 1))
     store.write([(key, before)])
-    assert "events" in _doubt(shelf, _newest(shelf))
+    assert _doubt(shelf, _newest(shelf)).startswith("its tenants had ")
     del LIFE.records[NEW + 1 :]
 
 

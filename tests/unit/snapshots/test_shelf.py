@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from streams.snapshots.doubt import StoreFailed
 from streams.snapshots.encoding import Place
 from streams.snapshots.shelf import BATCH_STATES_MAX, LOOKED_AT_MAX, READ_STATES_MAX, Filling, Shelf
 from streams.snapshots.store import Store
@@ -108,6 +109,55 @@ def test_a_slot_of_which_nothing_is_known_is_cleared_first(store: Store, shelf: 
     found = load(later, other.records)
     assert found is not None
     assert list(found.tenants) == ["t3"]
+
+
+def test_what_is_left_of_a_snapshot_without_a_heading_is_cleared(store: Store, shelf: Shelf) -> None:
+    life, other = _life("t1", "t2"), _life("t3", "t3", "t3")
+    fill(shelf, snapshot_at(life.records, 2))
+    store.write([], drop=[place.heading for place in shelf.places(0)])
+    later = Shelf(store, TOPIC)
+    fill(later, snapshot_at(other.records, 3))
+    found = load(later, other.records)
+    assert found is not None
+    assert list(found.tenants) == ["t3"]
+
+
+def test_what_somebody_else_wrote_into_a_slot_is_cleared(store: Store, shelf: Shelf) -> None:
+    life, other = _life("t1", "t2", "t3", "t4", "t5"), _life("t8", "t9", "t8")
+    for offset in (1, 2):
+        fill(shelf, snapshot_at(life.records, offset))
+    somebody = Shelf(store, TOPIC)
+    fill(somebody, snapshot_at(other.records, 3))
+    for offset in (4, 5):
+        fill(shelf, snapshot_at(life.records, offset))
+    found = load(Shelf(store, TOPIC), life.records)
+    assert found is not None
+    assert everything(found) == everything(folded(life.records))
+
+
+def test_a_batch_that_could_not_be_written_is_written_again(store: Store, shelf: Shelf) -> None:
+    life = _life("t1", "t2", "t3", "t4")
+    for offset in (1, 2):
+        fill(shelf, snapshot_at(life.records, offset))
+    filling = shelf.fill(snapshot_at(life.records, 3))
+    assert filling is not None
+    store.close()
+    with pytest.raises(StoreFailed):
+        filling.step()
+    store.open()
+    fill(shelf, snapshot_at(life.records, 4))
+    found = load(Shelf(store, TOPIC), life.records)
+    assert found is not None
+    assert everything(found) == everything(folded(life.records))
+
+
+def test_names_that_begin_alike_are_all_read(store: Store, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.snapshots.shelf.READ_STATES_MAX", 1)
+    life = _life("t", "tt", "t\x01", "t\xff", "ttt", "s", "u")
+    fill(shelf, snapshot_at(life.records, 7))
+    found = load(Shelf(store, TOPIC), life.records)
+    assert found is not None
+    assert everything(found) == everything(folded(life.records))
 
 
 def test_a_half_written_snapshot_is_not_seen(store: Store, shelf: Shelf) -> None:

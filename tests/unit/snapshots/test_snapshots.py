@@ -39,7 +39,10 @@ class Partitions:
         lives: their logs.
         asked: the partitions of which a snapshot was asked.
         lost: those that turned out to be another worker's.
+        takes_s: how long a snapshot takes, in seconds.
     """
+
+    takes_s = 0.0
 
     def __init__(self, **lives: Life) -> None:
         self.lives = {int(number.removeprefix("p")): life for number, life in lives.items()}
@@ -51,6 +54,7 @@ class Partitions:
 
     async def snapshot(self, partition: int) -> Snapshot | None:
         self.asked.append(partition)
+        await asyncio.sleep(self.takes_s)
         if partition in self.lost:
             raise OwnershipLost
         records = self.lives[partition].records
@@ -181,6 +185,19 @@ async def test_a_partition_that_is_another_worker_s_holds_up_no_other(tmp_path: 
     assert list(await loaded(tmp_path, marks, 0, 1)) == [1]
 
 
+@pytest.mark.usefixtures("often")
+async def test_partitions_that_are_always_due_take_turns(tmp_path: Path) -> None:
+    partitions = Partitions(p0=life_of("t1"), p1=life_of("t2"), p2=life_of("t3"))
+    marks = marks_of({number: life.records for number, life in partitions.lives.items()})
+    partitions.lost |= {0, 1, 2}
+    partitions.takes_s = 0.03
+    snapshots = Keeper(tmp_path, marks, Pace(0.0, 1))
+    async with keeping(snapshots, partitions):
+        await until(lambda: len(partitions.asked) >= 9)
+    assert sorted(partitions.asked[:9]) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    await snapshots.close()
+
+
 async def test_what_was_released_is_not_written_once_the_partition_begins_anew(tmp_path: Path) -> None:
     life = life_of("t1", "t2")
     marks = marks_of({0: life.records})
@@ -246,8 +263,10 @@ async def test_a_log_that_does_not_follow_from_a_snapshot_costs_the_snapshot(tmp
     assert not snapshots.distrust(0)
     await snapshots.load([0])
     assert snapshots.distrust(0)
-    snapshots.release(snapshot_at(life.records, 2))
+    life.happens("t3")
+    snapshots.release(snapshot_at(life.records, 3))
     await snapshots.close()
+    assert snapshots.counts[Outcome.WRITTEN] == 0
     assert await loaded(tmp_path, marks, 0) == {}
 
 
@@ -364,10 +383,10 @@ async def test_a_full_disk_stops_snapshots_and_nothing_else_until_there_is_room(
 
 
 async def test_a_write_gives_way_to_a_load_of_its_partition(tmp_path: Path) -> None:
-    life = life_of("t1")
+    life, other = life_of("t1"), life_of("t2")
     blank = folded(life.records).tenant("t")
     many = {f"t{number}": blank._replace(tenant=f"t{number}", hash=f"{number:x}") for number in range(5_000)}
-    marks = marks_of({0: life.records})
+    marks = marks_of({0: life.records, 1: other.records})
     await _kept(tmp_path, 0, life=life)
     snapshots = Keeper(tmp_path, marks)
     async with keeping(snapshots, Partitions()):
@@ -376,7 +395,9 @@ async def test_a_write_gives_way_to_a_load_of_its_partition(tmp_path: Path) -> N
         async with asyncio.timeout(DEADLINE_S):
             found = await snapshots.load([0])
         assert found[0].folded == 0
-        await until(lambda: snapshots._writing._partition is None)
-    assert snapshots.counts[Outcome.WRITTEN] == 0
+        snapshots.release(snapshot_at(other.records, 1, 1))
+        await until(lambda: snapshots.counts[Outcome.WRITTEN] > 0)
+    assert snapshots.counts[Outcome.WRITTEN] == 1
     await snapshots.close()
-    assert (await loaded(tmp_path, marks, 0))[0].folded == 0
+    later = await loaded(tmp_path, marks, 0, 1)
+    assert (later[0].folded, later[1].folded) == (0, 1)

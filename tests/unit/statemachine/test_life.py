@@ -115,6 +115,14 @@ def test_a_shutdown_stops_first_and_is_stopped_once_everything_is_closed() -> No
     )
 
 
+def test_a_stop_says_why_sessions_of_an_owner_before_may_still_be_there() -> None:
+    (
+        READY.when(Shutdown())
+        .when(ConnectionClosed("nobody answers"))
+        .and_state(stop=Stop(StopReason.REQUESTED, None, "a shutdown was requested; nobody answers"))
+    )
+
+
 def test_a_reload_stops_and_connects_again() -> None:
     (
         READY.when(Reload())
