@@ -28,6 +28,10 @@ CATCH_UP_TIMEOUT_S: Final = 10.0
 """How long an exact answer may wait for the view."""
 
 
+READ_TIMEOUT_S: Final = 60.0
+"""How long the view may take to read all that there is when it starts."""
+
+
 class _Target(NamedTuple):
     partition: int
     offset: int
@@ -66,6 +70,7 @@ class CatalogView:
         self._summaries: dict[str, tuple[bytes, CatalogSummary]] = {}
         self._positions = dict.fromkeys(range(partitions), 0)
         self._live: set[int] = set()
+        self._read = asyncio.Event()
         self._targets: list[_Target] = []
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -83,6 +88,18 @@ class CatalogView:
         self._closing.set()
         await asyncio.to_thread(self._thread.join, 10 * POLL_INTERVAL_S)
         self._consumer.close()
+
+    async def caught_up(self) -> None:
+        """Return when all that there was at the start was read: a tenant that is not known by then is unknown.
+
+        Raises:
+            KafkaUnreachable: it was not so within `READ_TIMEOUT_S`.
+        """
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                await self._read.wait()
+        except TimeoutError:
+            raise KafkaUnreachable(f"{self._topic} was not read to its end within {READ_TIMEOUT_S:g} s") from None
 
     def summary(self, tenant: str) -> CatalogSummary | None:
         """What is known of the tenant without its credentials, None for nothing yet."""
@@ -140,6 +157,8 @@ class CatalogView:
             offset += 1
         else:
             self._live.add(partition)
+            if len(self._live) == self._partitions:
+                self._loop.call_soon_threadsafe(self._read.set)
         with self._lock:
             self._positions[partition] = max(self._positions[partition], offset)
             reached = [target for target in self._targets if self._positions[target.partition] >= target.offset]

@@ -11,6 +11,7 @@ import structlog
 
 from statemachine.commands import GapFound, Report, StreamFailed, StreamStarted
 from statemachine.errors import TenantConnectError
+from statemachine.machines import DatabaseHealth
 from statemachine.state import TenantState
 from streams.effects.means import Means
 from streams.effects.wanted import Unwanted, entry_of, server_of, wanted
@@ -97,12 +98,19 @@ class StreamWork:
             self._means.failed(error)
 
     async def _due(self) -> TenantState:
-        """Wait for a state that knows of the last report, and for its next attempt."""
+        """Wait for a state that knows of the last report, and for its next attempt.
+
+        While the database is away none is made: it could but fail, and would put off the one after.
+        """
         while True:
             self._changed.clear()
             state = self._state
             wait_s: float | None = None
-            if state is not None and state.sequence > self._reported:
+            if (
+                state is not None
+                and state.sequence > self._reported
+                and state.database is not DatabaseHealth.RECOVERING
+            ):
                 at = state.next_attempt_at
                 wait_s = 0.0 if at is None else (at - self._means.now()).total_seconds()
                 if wait_s <= 0:
@@ -121,6 +129,12 @@ class StreamWork:
             return
         except TenantConnectError as error:
             self._fail(ReplicationFailure(ReplicationCode.START_FAILED, str(error)))
+            return
+        except Exception:
+            # An error that nobody thought of is this tenant's, and must not end the work for all the others.
+            log.exception("replication.attempt_failed", tenant=self._tenant)
+            message = "Starting the stream ended with an error of the service; see its log."
+            self._fail(ReplicationFailure(ReplicationCode.START_FAILED, message))
             return
         self._tell(self._stream)
         failure = await self._stream.lost()

@@ -35,6 +35,7 @@ from streams.tenantdb.provision import provision
 
 log = structlog.get_logger(__name__)
 
+_NOT_LOOKED_FOR = "sessions of an owner before could not be looked for"
 _UNREADABLE = (CatalogUnreadable, CredentialsUnreadable)
 _GONE = (StopReason.REMOVED, StopReason.TENANT_NOT_FOUND)
 
@@ -247,11 +248,13 @@ class TenantWork:
         doubt = None
         try:
             entry = await self._means.load(self._tenant)
-            if entry is not None and self._means.serves(entry.region):
+            if entry is None:
+                doubt = f"{_NOT_LOOKED_FOR}: the catalog says no more where"
+            elif self._means.serves(entry.region):
                 await self._take_over(entry.database.model_copy(update={"pool_size": 1}))
         except (*_UNREADABLE, KafkaUnreachable, TenantDatabaseFailure, NewerClaimHoldsLock) as error:
             log.warning("sessions.not_looked_for", tenant=self._tenant, code=str(error.code), error=str(error))
-            doubt = f"sessions of an owner before could not be looked for: {error}"
+            doubt = f"{_NOT_LOOKED_FOR}: {error}"
         await self._close()
         return doubt
 

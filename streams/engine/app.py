@@ -219,12 +219,16 @@ class Engine:
         self._failed(error)
 
     def _lose(self, tp: TP, error: OwnershipLost) -> None:
-        """Take no more runs of a partition until the group assigns anew; if it does not, end."""
+        """Take no more runs of a partition until the group assigns anew; if it does not, end.
+
+        The consumer knows the group's generation even where no run has come since.
+        """
         self._lost.add(tp)
-        generation = self._generation
+        app = self._consumer.app
+        generation = app.consumer_generation_id
 
         def still_lost() -> None:
-            if self._generation == generation and tp in self._lost:
+            if app.consumer_generation_id == generation and tp in self._lost:
                 self._failed(error)
 
         asyncio.get_running_loop().call_later(2 * self._shape.session_timeout_s, still_lost)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
+import structlog
+
 from streams.replication.order import StreamOrder
 from streams.replication.outbox import Dropped, Outbox
 from streams.replication.refusals import Refusals
@@ -13,6 +15,8 @@ from streams.replication.rows import MessageRow, Refusal, RowJudge
 from streams.wire.broadcast import encode_broadcast
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
+
+log = structlog.get_logger(__name__)
 
 
 class Passing(NamedTuple):
@@ -49,6 +53,18 @@ class Receipts:
 
     def acknowledged(self, tags: Sequence[Passing | None]) -> None:
         """Rows arrived; those that were read back have no tag, as nothing can be said of how long they took."""
+        try:
+            self._observe(tags)
+        except Exception:
+            # A mistake in counting must not keep the outbox from emptying.
+            log.exception("replication.observer_failed", tenant=self._order.tenant)
+        self.moved()
+
+    def dropped(self, dropped: Dropped) -> None:
+        """Kafka refused a row for good."""
+        self._refusals.refuse(dropped.code, dropped.message, dropped.tag and dropped.tag.id)
+
+    def _observe(self, tags: Sequence[Passing | None]) -> None:
         now = self._order.now()
         delivered = self._order.observer.delivered
         for tag in tags:
@@ -56,11 +72,6 @@ class Receipts:
                 delivered(
                     (now - tag.committed_at) / _MILLISECOND, (now - tag.inserted_at) / _MILLISECOND, tag.payload_bytes
                 )
-        self.moved()
-
-    def dropped(self, dropped: Dropped) -> None:
-        """Kafka refused a row for good."""
-        self._refusals.refuse(dropped.code, dropped.message, dropped.tag and dropped.tag.id)
 
 
 class Sender:

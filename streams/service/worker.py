@@ -135,6 +135,8 @@ class Worker:
 
     async def _work(self) -> None:
         await self._snapshots.open()
+        # Whoever owned a tenant without its catalog entry would take it for unknown.
+        await self._view.caught_up()
         await self._engine.start()
         log.info("worker.started", worker=self._settings.worker_name, region=self._settings.region)
         await asyncio.Event().wait()

@@ -61,7 +61,8 @@ class PlaceSettings(Theme):
         default_factory=_this_process,
         min_length=1,
         max_length=128,
-        description="Name of this worker in claims, replies and logs; one name for one running process.",
+        description="Name of this worker in claims, replies and logs, and of its snapshots; one name for one running "
+        "process, and the same one when it is started again.",
         json_schema_extra={"default": "HOST-PROCESS"},
     )
     data_dir: Path = Field(

@@ -142,6 +142,7 @@ class Reading:
         self._store = store
         self._codec = StateCodec(place)
         self._next = place.states
+        self._events = self._chains = 0
 
     def step(self) -> bool:
         """Read a little more; whether all was read and adds up.
@@ -154,6 +155,8 @@ class Reading:
         for key, value in records:
             state = self._codec.decode(key, value)
             self.tenants[state.tenant] = state
+            self._events += state.sequence
+            self._chains += crc32(state.hash.encode())
         if len(records) < READ_STATES_MAX:
             self._add_up()
             return True
@@ -176,13 +179,12 @@ class Reading:
         heading = self.heading
         if len(self.tenants) != heading.tenants:
             raise Doubt(f"it holds {len(self.tenants)} tenants, and its heading says {heading.tenants}")
-        events = sum(state.sequence for state in self.tenants.values())
-        if events != heading.events:
-            raise Doubt(f"its tenants had {events} events, and its heading says {heading.events}")
-        if sum(crc32(state.hash.encode()) for state in self.tenants.values()) != heading.chains:
+        if self._events != heading.events:
+            raise Doubt(f"its tenants had {self._events} events, and its heading says {heading.events}")
+        if self._chains != heading.chains:
             raise Doubt("its tenants' last events are not those that its heading was written with")
-        if events + heading.void > heading.folded + 1:
-            raise Doubt(f"it has {events} events and {heading.void} void records up to offset {heading.folded}")
+        if self._events + heading.void > heading.folded + 1:
+            raise Doubt(f"it has {self._events} events and {heading.void} void records up to offset {heading.folded}")
 
 
 class Shelf:

@@ -17,7 +17,7 @@ from streams.snapshots.snapshot import Snapshot
 
 log = structlog.get_logger(__name__)
 
-SHARE_MAX: Final = 0.02
+SHARE_MAX: Final = 0.01
 """Share of a processor that writing may take while the worker works: after each batch it rests as long as that takes.
 Most of a batch is done under the interpreter's lock, so this is also the most that commands lose."""
 

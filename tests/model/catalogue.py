@@ -16,6 +16,7 @@ CONNECT: Final = {"SCRIPT": 6, "SESSIONS": 1}
 
 ROUTED: Final = {"ROUTED": 1}
 TWO_TURNS: Final = {"GENERATIONS": 2}
+THREE_TURNS: Final = {"GENERATIONS": 3}
 ONE_AT_A_TIME: Final = {"PIPELINE": 1, "CRASHES": 0}
 GROUP_MADE_ANEW: Final = {"SCRIPT": 6, "GROUPS": 2, "CRASHES": 0, "GENERATIONS": 4}
 
@@ -51,6 +52,7 @@ USUAL: Final = (
     _ownership("a session opened, taken over, and closed", {**CONNECT_AND_SHUTDOWN, **TWO_TURNS}),
     _ownership("the same, three assignments", {**CONNECT_AND_SHUTDOWN, **ONE_AT_A_TIME}),
     _ownership("the group is made anew", GROUP_MADE_ANEW),
+    _ownership("the same, one that writes and one that reads", {**GROUP_MADE_ANEW, **PAUSE_AND_STATUS, **THREE_TURNS}),
     _ownership("recovery from a snapshot", {**PAUSES, "SNAPSHOTS": 1, "PIPELINE": 1}),
     _positions("rows and their resume points", {}),
 )

@@ -15,4 +15,5 @@ SEEDS: Final = (
     (158, 6_000, "an owner deposed while the group was made anew kept its partition and served nobody"),
     (92, 6_000, "the same, found by an effect: nobody was told that the partition was lost"),
     (57, 6_000, "a cancellation that was swallowed left a tenant stopping for ever"),
+    (114, 6_000, "a worker that had not read the catalog yet said that a tenant did not exist"),
 )

@@ -52,7 +52,8 @@ def bench(
     console = Console()
     load_before = os.getloadavg()[0]
     with ground(console.print) as (kafka, directory):
-        server = PostgresServer(directory / "postgres")
+        # What is measured is not its disk.
+        server = PostgresServer(directory / "postgres", fsync=False)
         server.start()
         try:
             settings = Settings.model_validate(

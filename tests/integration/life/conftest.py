@@ -10,8 +10,11 @@ import pytest_asyncio
 
 from streams.devstack.kafka.server import KafkaServer
 from streams.devstack.postgres import PostgresServer
+from tests.integration.life.killed import killed
 from tests.integration.life.region import Region, begun, ready
 from tests.integration.life.stage import Stage, staged
+
+__all__ = ["killed"]
 
 FAILURES_WINDOW_MS: Final = 3_000
 

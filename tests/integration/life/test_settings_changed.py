@@ -81,12 +81,10 @@ async def test_a_tenant_is_connected_anew_for_another_mode_of_replication(calm: 
 
 async def test_a_name_limits_and_a_region_that_is_served_by_the_same_workers_change_nothing(calm: Stage) -> None:
     tenant = await calm.connected()
-    before = await tenant.sessions()
     await tenant.put(name="Another name")
     await tenant.put(limits={"max_events_per_second": 7, "max_payload_kb": 10})
     await tenant.put(region="nearby")
     # The one after them is acted on, and it is the first.
     await tenant.put(suspended=True)
-    assert before == await tenant.sessions() or before
     stopping, _ = await tenant.next("connect.stopping", "connect.stopped")
     assert stopping.data.reason == "suspended"

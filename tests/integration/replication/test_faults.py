@@ -285,6 +285,20 @@ async def test_no_point_is_written_for_what_is_not_acknowledged(scene: Scene, su
     await nowhere.close()
 
 
+async def test_an_observer_that_fails_holds_nothing_up(
+    scene: Scene, superuser: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("a mistake in counting")
+
+    monkeypatch.setattr(scene.seen, "delivered", fail)
+    async with scene.streaming() as stream:
+        await scene.topic.has(await insert(superuser, 3))
+        await until(lambda: stream._outbox.unacknowledged.records == 0)
+        first = stream.resume_point
+    assert stream.resume_point != first
+
+
 async def test_an_older_owner_is_pushed_aside_and_nothing_is_lost(scene: Scene, superuser: Any) -> None:
     async with scene.connected(CLAIM) as older:
         stream = await scene.open(older, CLAIM)

@@ -13,11 +13,12 @@ import pytest
 
 from streams.catalog.entry import Database
 from streams.devstack.kafka.server import KafkaServer
+from streams.devstack.tenant_database import Superuser, create_tenant_database
 from streams.replication.failure import ReplicationCode, ReplicationFailure
 from streams.replication.session import ReplicationSession
 from streams.tenantdb.connection import TenantConnection
 from streams.tenantdb.naming import REPLICATION, replication_session_name, slot_name
-from tests.integration.replication.place import connected, entry, server
+from tests.integration.replication.place import connected, entry, provisioned_on, server
 from tests.integration.replication.scene import CLAIM, LIMITS, TENANT, Scene, insert, scene_of, slots
 from tests.integration.tenantdb.conditions import eventually
 from tests.integration.tenantdb.conftest import changed
@@ -161,6 +162,30 @@ async def test_a_user_that_may_not_replicate_is_refused(scene: Scene, superuser:
     await superuser.execute("drop publication supabase_realtime_messages_publication")
     await superuser.execute(f"drop owned by {role}")
     await superuser.execute(f"drop role {role}")
+
+
+async def test_an_ordinary_owner_streams_and_is_told_what_stands_in_the_way(kafka: KafkaServer, tmp_path: Path) -> None:
+    with server(tmp_path / "server") as made:
+        superuser = Superuser(made.host, made.port, made.user, made.password)
+        database = Database.model_validate(await create_tenant_database(superuser, "ordinary"))
+        async with scene_of(kafka, await provisioned_on(database)) as scene:
+            stranger = await connected(entry(made, "postgres"))
+            await stranger.execute("set application_name = 'a stranger'")
+            async with stranger.transaction():
+                await stranger.fetchval("select pg_current_xact_id()")
+                failure = await failure_of(scene, setup_ms=600, blocker_look_ms=50)
+            # Since when its transaction is open only its own user is told.
+            assert failure.blocked_by == f"pid {stranger.get_server_pid()} (application 'a stranger')"
+            await stranger.close()
+            writer = await connected(database)
+            async with scene.streaming():
+                await scene.topic.has(await insert(writer))
+            meanwhile = await insert(writer, 3)
+            async with scene.streaming() as stream:
+                await scene.topic.has(meanwhile)
+            assert (stream.started.backfilled, stream.started.gap) == (3, None)
+            assert await slots(writer) == 0
+            await writer.close()
 
 
 async def test_a_server_that_does_not_answer_is_a_timeout(scene: Scene) -> None:

@@ -143,11 +143,17 @@ async def test_a_worker_that_is_killed_again_and_again_goes_on_from_its_snapshot
             lines += process.lines()
             (tmp_path / "processes" / "w1").rename(tmp_path / "processes" / f"round-{round_number}")
     process.kill()
+    kept = {
+        partition: offset for partition in range(settings.partitions) if (offset := place.kept(partition)) is not None
+    }
     with folding() as folded:
         async with working(settings) as worker:
             found = await owned(worker)
     for partition, state in found.items():
         assert everything(state) == everything(place.folded(partition))
-    assert all(offsets[0] > 0 for offsets in folded.values())
+    assert kept
+    assert {partition: folded[partition][0] for partition in kept} == {
+        partition: offset + 1 for partition, offset in kept.items()
+    }
     assert {line["event"] for line in lines} >= {"snapshot.loaded"}
     assert not {line["event"] for line in lines} & {"snapshot.discarded", "snapshots.failed", "snapshots.damaged"}

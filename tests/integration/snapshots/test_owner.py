@@ -77,6 +77,17 @@ async def test_a_snapshot_has_the_offset_at_which_the_log_has_its_events(ground:
     await owned.release()
 
 
+async def test_a_snapshot_behind_somebody_else_s_void_records_is_known_by_the_last_of_them(ground: Ground) -> None:
+    owned = await ground.owned()
+    await landed(write(owned, "t1"))
+    void = await ground.foreign(event_of(999), event_of(998, "zombie"))
+    assert await owned.verify() == void
+    snapshot = await owned.snapshot()
+    assert (snapshot.folded, snapshot.void) == (void, 2)
+    _same(ground, snapshot)
+    await owned.release()
+
+
 async def test_snapshots_under_way_with_zombies_and_commands_are_exact(ground: Ground) -> None:
     chance = random.Random("snapshots")
     owned = await ground.owned()

@@ -34,6 +34,7 @@ SHORT: Final = {
     "replication_position_interval_ms": 200,
     "replication_watchdog_interval_ms": 300,
     "replication_watchdog_timeout_ms": 5_000,
+    "database_connect_timeout_ms": 2_000,
     "database_backoff_min_ms": 100,
     "database_backoff_max_ms": 300,
 }

@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from streams.settings import Settings
 from streams.wire.broadcast import decode_broadcast
 from tests.integration.life.region import ready
 from tests.integration.life.stage import Stage, Tenant, staged
-from tests.integration.streaming.conftest import region_of, workers_of
+from tests.integration.streaming.conftest import SHORT, region_of, workers_of
 from tests.integration.streaming.heard import Heard, hearing
 from tests.integration.streaming.place import slots, streamed, walsenders
 from tests.integration.streaming.writing import Writers, writing
@@ -28,6 +29,7 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.asyncio(loop_scope="session")]
 
 PARTITIONS = 2
+SESSION_TIMEOUT = timedelta(milliseconds=SHORT["session_timeout_ms"])
 
 
 @pytest.fixture
@@ -71,11 +73,10 @@ async def complete(heard: Heard, tenant: Tenant, writers: Writers, scene: Scene)
     """Every row was heard, no gap was told, and one owner is left."""
     await heard.has(tenant.name, writers.committed)
     assert set(heard.ids(tenant.name)) == writers.committed
-    events = scene.timeline(tenant.name)
-    assert "replication.gap" not in {event.data.type for event in events}
-    claim = events[-1].claim
+    assert "replication.gap" not in scene.events(tenant.name)
 
     async def alone() -> bool:
+        claim = scene.timeline(tenant.name)[-1].claim
         names = (await tenant.sessions()).values()
         return {name.partition(":")[2] for name in names} == {str(claim)} and await tenant.locks() == 1
 
@@ -132,10 +133,14 @@ async def test_what_a_frozen_owner_still_sends_is_not_heard_and_nothing_is_missi
             assert await tenant.locks() == 1
             await writers.more(30)
             first.signal(signal.SIGCONT)
+            thawed = datetime.now(UTC)
             await until(lambda: bool(void(scene, tenant)))
             await writers.more(30)
+            # By then a worker that was not given anything again would have ended.
+            await until(lambda: datetime.now(UTC) > thawed + 3 * SESSION_TIMEOUT)
         assert not void(scene, tenant) & {(each.claim, each.lsn, each.ordinal) for each in heard.of(tenant.name)}
         await complete(heard, tenant, writers, scene)
+    assert first.exit_code is None
 
 
 def void(scene: Scene, tenant: Tenant) -> set[tuple[int, str, int]]:

@@ -13,7 +13,7 @@ import pytest
 from streams.devstack.kafka.server import KafkaServer
 from streams.devstack.postgres import PostgresServer
 from tests.integration.life.region import Region
-from tests.integration.life.stage import Stage
+from tests.integration.life.stage import Stage, Told
 from tests.integration.streaming.conftest import SENDER_TIMEOUT
 from tests.integration.streaming.heard import Heard
 from tests.integration.streaming.place import slots, streamed, tenant_of, twin_of, walsenders
@@ -23,6 +23,7 @@ from tests.support.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.asyncio(loop_scope="session")]
 
+ATTEMPTS = 12
 FILL = "select pg_logical_emit_message(false, 'fill', repeat('x', 1048576)) from generate_series(1, 40)"
 HEARD_FROM = "select true from pg_stat_replication where pid = $1 and reply_time > $2"
 
@@ -39,16 +40,22 @@ def standing_still(pid: int | None) -> Iterator[None]:
 
 
 async def test_nothing_is_missing_where_the_database_crashes_under_writers(
-    stage: Stage, heard: Heard, small_server: PostgresServer
+    stage: Stage, heard: Heard, region: Region, small_server: PostgresServer
 ) -> None:
     tenant = await streamed(stage, server=small_server)
     async with writing(tenant) as writers:
         await writers.more(50)
         await asyncio.to_thread(small_server.kill)
-        await tenant.reaches("database.lost")
+        # Long enough for several attempts at the stream, none of which would have been of any use.
+        await until(lambda: len(region.logged("database.unavailable", tenant.name)) > ATTEMPTS)
         await asyncio.to_thread(small_server.start)
-        await tenant.reaches("replication.started")
         await writers.more(50)
+        lost: list[Told] = [await tenant._following() for _ in range(2)]
+        assert {event.data.type: event.data.code for event in lost} == {
+            "database.lost": "DatabaseConnectionDown",
+            "replication.lost": "ReplicationConnectionDown",
+        }
+        await tenant.next("database.restored", "replication.started")
     await heard.has(tenant.name, writers.committed)
     # What the server had written when it went, and nobody was told of, may have been committed.
     assert writers.committed <= set(heard.ids(tenant.name)) <= writers.committed | writers.unknown
