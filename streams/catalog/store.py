@@ -14,7 +14,7 @@ from streams.catalog.crypto import Cipher
 from streams.catalog.entry import CatalogEntry
 from streams.catalog.record import CatalogSummary
 from streams.errors import CatalogUnreadable, DeliveryFailed
-from streams.kafka.clients import producer, reachable
+from streams.kafka.clients import reachable, repeating_producer
 from streams.kafka.compacted import latest
 from streams.settings import Settings
 from streams.topics import Topics
@@ -113,7 +113,7 @@ class Catalog:
 
     def _write(self, records: Sequence[tuple[str, bytes | None]]) -> None:
         reachable(self._settings)
-        client = producer(self._settings)
+        client = repeating_producer(self._settings)
         for start in range(0, len(records), RECORDS_IN_FLIGHT_MAX):
             self._deliver(client, records[start : start + RECORDS_IN_FLIGHT_MAX])
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, Message
 
 from streams.errors import DeliveryFailed, InputInvalid, TopicsDiffer
-from streams.kafka.clients import consumer_configuration, producer, reachable
+from streams.kafka.clients import consumer_configuration, reachable, repeating_producer
 from streams.log.reader import Record, Stretch, open_consumer, read, stretches
 from streams.settings import Settings
 from streams.topics import Topics
@@ -112,7 +112,7 @@ def _produce(settings: Settings, found: Parked) -> None:
     def arrived(error: KafkaError | None, _message: Message) -> None:
         outcome.append(error)
 
-    client = producer(settings)
+    client = repeating_producer(settings)
     client.produce(
         found.topic, key=found.letter.key, value=found.letter.value, headers=found.own_headers, on_delivery=arrived
     )

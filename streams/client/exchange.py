@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from statemachine.errors import InvalidCommand
 from streams.errors import DeliveryFailed, KafkaUnreachable, OwnerUnavailable, TopicsDiffer
-from streams.kafka.clients import consumer, producer, reachable
+from streams.kafka.clients import consumer, reachable, repeating_producer
 from streams.log.reader import REQUEST_TIMEOUT_S, stretch
 from streams.settings import Settings
 from streams.topics import Topics
@@ -82,7 +82,7 @@ class Exchange:
         """
         self._loop = asyncio.get_running_loop()
         self._consumer, self.address = await asyncio.to_thread(_listener, self._settings, self._topics.replies)
-        self._producer: Producer = producer(self._settings)
+        self._producer: Producer = repeating_producer(self._settings)
         self._thread = threading.Thread(target=self._listen, name="replies", daemon=True)
         self._thread.start()
 

@@ -36,6 +36,8 @@ RUN_RECORDS_MAX: Final = 1000
 class RunConsumerThread(driver.AIOKafkaConsumerThread):
     """The consumer's own thread, with a shorter long poll than Faust's fixed 1.5 s."""
 
+    consumer: RunConsumer
+
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS_MAX  # noqa: SLF001  Faust passes a constant and offers no setting
@@ -45,6 +47,17 @@ class RunConsumerThread(driver.AIOKafkaConsumerThread):
         """What the group has committed for a partition, as the broker knows it."""
         committed: int | None = await self.call_thread(self._ensure_consumer().committed, tp)
         return committed
+
+    async def _fetch_records(self, consumer: aiokafka.AIOKafkaConsumer, *args: Any, **options: Any) -> Any:
+        self._pause_unread(consumer)
+        return await super()._fetch_records(consumer, *args, **options)
+
+    def _pause_unread(self, consumer: aiokafka.AIOKafkaConsumer) -> None:
+        """Fetch nothing that nobody takes: it would lie in the fetcher's buffer, and hold all other fetches back."""
+        unread = {tp for tp in consumer.assignment() if self.consumer.is_unread(TP(*tp))}
+        paused = consumer.paused()
+        consumer.pause(*(unread - paused))
+        consumer.resume(*(paused - unread))
 
 
 class RunConsumer(driver.Consumer):
@@ -91,6 +104,10 @@ class RunConsumer(driver.Consumer):
     def _readable(self, tps: Iterable[TP]) -> set[TP]:
         """Inputs are read only from Faust's last seek of a recovery on: before, it throws away what is queued."""
         return {tp for tp in tps if self._inputs_open or self._is_changelog_tp(tp)}
+
+    def is_unread(self, tp: TP) -> bool:
+        """Whether nobody reads a partition now: events that the table's owner writes need not come back to it."""
+        return self._inputs_open and self._is_changelog_tp(tp) and tp not in self._active_partitions
 
     def _interrupted(self, generation: int) -> bool:
         """A rebalance began: what is left of a fetch is another generation's."""

@@ -87,6 +87,15 @@ def prefix_producer(settings: Settings) -> Producer:
     )
 
 
+def repeating_producer(settings: Settings) -> Producer:
+    """A producer for what may arrive twice and is known by its id or key: it sends its first record at once.
+
+    An idempotent one asks for a producer's id first, which librdkafka does half a second after it began. One request at
+    a time keeps the order.
+    """
+    return producer(settings, enable_idempotence=False, max_in_flight_requests_per_connection=1)
+
+
 def consumer_configuration(settings: Settings, group: str, **overrides: Any) -> dict[str, Any]:
     """A consumer that commits nothing by itself and begins where its partitions begin.
 

@@ -151,6 +151,7 @@ def _producer(settings: Settings) -> Producer:
     return producer(
         settings,
         delivery_timeout_ms=0,
+        linger_ms=settings.broadcast_linger_ms,
         batch_size=BATCH_BYTES_MAX,
         reconnect_backoff_max_ms=RECONNECT_MS_MAX,
         # What may wait is bounded by the windows.

@@ -104,9 +104,10 @@ class KafkaSettings(Theme):
         default=500,
         description="Milliseconds between two heartbeats of a worker; this is also how soon it hears of a rebalance.",
     )
-    linger_ms: Milliseconds = Field(
-        default=2,
-        description="Milliseconds a record waits for others to be sent with.",
+    linger_ms: Annotated[int, Field(ge=0)] = Field(
+        default=0,
+        description="Milliseconds a command, an event or an answer waits for others to be sent with. 2 saves a worker "
+        "a tenth of its processor time, and makes a connect 12 ms slower.",
     )
     delivery_timeout_ms: Milliseconds = Field(
         default=30_000,

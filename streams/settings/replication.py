@@ -41,6 +41,10 @@ class ReplicationSettings(Theme):
         default=10_000,
         description="How often the point to resume from is written while rows are streamed, in milliseconds.",
     )
+    broadcast_linger_ms: Milliseconds = Field(
+        default=2,
+        description="Milliseconds a row waits for others to be sent with.",
+    )
     broadcasts_in_flight_max: Count = Field(
         default=10_000,
         description="Rows of a tenant that Kafka has not acknowledged yet; the stream waits at that many.",

@@ -303,7 +303,7 @@ async def test_what_a_closed_stream_has_on_its_way_arrives_and_nobody_is_told(ka
 
 
 async def test_closing_waits_for_what_is_on_its_way(kafka: KafkaServer) -> None:
-    settings = fresh_region(kafka, "broadcasts", linger_ms=500)
+    settings = fresh_region(kafka, "broadcasts", broadcast_linger_ms=500)
     told = Told()
     broadcaster = Broadcaster(settings)
     await send_all(broadcaster.open("t1", told), range(50))

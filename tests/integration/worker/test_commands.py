@@ -58,6 +58,14 @@ async def test_a_client_that_asks_again_under_the_same_id_is_answered_and_nothin
     assert scene.events("t1") == ["connect.paused", "connect.resumed"]
 
 
+async def test_an_owner_does_not_fetch_its_own_events(scene: Scene) -> None:
+    async with scene.working() as worker, ConnectClient(scene.settings) as client:
+        await client.send("t1", PauseTenant(), timeout_s=DEADLINE_S)
+        consumer = worker._engine._consumer._thread._ensure_consumer()
+        events = {(scene.topics.events, partition) for partition in range(scene.settings.partitions)}
+        assert {tuple(place) for place in consumer.paused()} == events
+
+
 async def test_what_breaks_the_contract_is_parked_and_what_comes_behind_is_handled(scene: Scene) -> None:
     async with scene.working(), ConnectClient(scene.settings) as client:
         bad = _bad_records(scene)

@@ -78,7 +78,7 @@ def test_a_bound_is_above_zero(name: str, value: str) -> None:
 
 
 def test_there_are_bounds_to_check() -> None:
-    assert {"linger_ms", "runs_in_flight_max", "value_bytes_max", "migrations_timeout_ms"} <= set(BOUNDS)
+    assert {"broadcast_linger_ms", "runs_in_flight_max", "value_bytes_max", "migrations_timeout_ms"} <= set(BOUNDS)
 
 
 @pytest.mark.parametrize(
