@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.synchronised
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix unit integration acceptance simulate model model-deep bench bench-connect docs clean
+.PHONY: help demo test check fix unit integration acceptance simulate model model-deep bench bench-connect bench-replication docs clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -58,6 +58,10 @@ bench: $(STAMP) ## Measure against stock Faust on the same broker, as a table an
 
 bench-connect: $(STAMP) ## Measure connecting and holding a thousand tenants, beside a bare script
 	@$(BIN)/python -m tests.bench.connect --json .cache/bench-connect.json
+
+bench-replication: $(STAMP) ## Measure streaming rows of one tenant beside pg_recvlogical, and of two hundred
+	@$(BIN)/python -m tests.bench.replication --json .cache/bench-replication.json
+	@$(BIN)/python -m tests.bench.replication many --json .cache/bench-replication-many.json
 
 docs: $(STAMP) ## Generate the diagrams, the tables of settings and errors, and the schemas
 	@$(BIN)/python -m tests.generated

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any, Final
@@ -20,7 +21,7 @@ from streams.settings import Settings
 from tests.bench.ground import ground, topics
 from tests.bench.measure import Rate
 from tests.bench.replication.draining import PAYLOAD_BYTES, drain_both
-from tests.bench.replication.latency import Measured, measure
+from tests.bench.replication.latency import Measured, measure, measure_many
 from tests.bench.replication.place import tenant_on
 
 PARTITIONS: Final = 8
@@ -56,20 +57,17 @@ def bench(
         server = PostgresServer(directory / "postgres", fsync=False)
         server.start()
         try:
-            settings = Settings.model_validate(
-                {"kafka": kafka, "topic_prefix": "bench-replication", "partitions": PARTITIONS}
-            )
+            settings = _settings(kafka)
             with topics(settings):
                 drained, measured = asyncio.run(
                     _measure(console, settings, server, directory, (rows, rounds, rate, rows_per_transaction, seconds))
                 )
         finally:
             server.stop()
-    console.print(_rates(drained), _latencies(measured, rate))
+    console.print(_rates(drained), _latencies(measured, f"{rate:,} rows a second"))
     console.print(f"load average before: {load_before:.1f} on {os.cpu_count()} cores")
     if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(_document(drained, measured, load_before), indent=1) + "\n", encoding="utf-8")
+        _write(json_file, _document(drained, measured, load_before))
 
 
 async def _measure(
@@ -88,6 +86,66 @@ async def _measure(
     return drained, measured
 
 
+@app.command
+def many(
+    *,
+    tenants: int = 200,
+    servers: int = 10,
+    rate: int = 50,
+    rows_per_transaction: int = 10,
+    seconds: int = 20,
+    json_file: Annotated[Path | None, cyclopts.Parameter(name="--json")] = None,
+) -> None:
+    """Measure how soon rows of many tenants arrive.
+
+    Args:
+        tenants: how many; each has a database.
+        servers: servers that they are spread over: one decodes all that is written to it once for each of its streams.
+        rate: rows a second of each tenant.
+        rows_per_transaction: rows of each transaction.
+        seconds: how long rows are written.
+        json_file: also write all figures to this file.
+    """
+    console = Console()
+    with ground(console.print) as (kafka, directory), ExitStack() as running:
+        settings = _settings(kafka)
+        room = {"max_wal_senders": str(tenants), "max_replication_slots": str(tenants), "max_connections": "500"}
+        started = [
+            PostgresServer(directory / f"postgres-{number}", fsync=False, settings=room) for number in range(servers)
+        ]
+        for server in started:
+            server.start()
+            running.callback(server.stop)
+        running.enter_context(topics(settings))
+        numbers = (tenants, rate, rows_per_transaction, seconds)
+        measured = asyncio.run(_measure_many(settings, started, directory, numbers))
+    console.print(_latencies(measured, f"{tenants} tenants with {rate} rows a second each"))
+    if json_file is not None:
+        _write(json_file, {"latency_ms": {name: found._asdict() for name, found in measured._asdict().items()}})
+
+
+async def _measure_many(
+    settings: Settings, servers: Sequence[PostgresServer], directory: Path, numbers: tuple[int, ...]
+) -> Measured:
+    tenants, rate, rows_per_transaction, seconds = numbers
+    databases = {
+        name: await tenant_on(servers[number % len(servers)], name)
+        for number, name in enumerate(f"tenant_{number:03}" for number in range(tenants))
+    }
+    return await measure_many(
+        settings, databases, directory, rate=rate, rows_per_transaction=rows_per_transaction, seconds=seconds
+    )
+
+
+def _settings(kafka: str) -> Settings:
+    return Settings.model_validate({"kafka": kafka, "topic_prefix": "bench-replication", "partitions": PARTITIONS})
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
 def _rates(drained: Sequence[tuple[Rate, Rate]]) -> Table:
     table = Table(title=f"Rows of {PAYLOAD_BYTES} bytes a second, medians of {len(drained)} rounds")
     for column in ("what", "rows/s", "slowest-fastest", "CPU µs a row"):
@@ -100,8 +158,8 @@ def _rates(drained: Sequence[tuple[Rate, Rate]]) -> Table:
     return table
 
 
-def _latencies(measured: Measured, rate: int) -> Table:
-    table = Table(title=f"Milliseconds at {rate:,} rows a second")
+def _latencies(measured: Measured, what: str) -> Table:
+    table = Table(title=f"Milliseconds, {what}")
     for column in ("from, to", "rows", "p50", "p99", "longest"):
         table.add_column(column, justify="left" if column == "from, to" else "right")
     names = ("commit to Kafka's acknowledgement", "writing (commit included) to a reader elsewhere")

@@ -1,6 +1,7 @@
 """A process of its own that reads broadcasts as a gateway would, and tells how old each is when it arrives.
 
-Arguments: bootstrap servers, topic, partition, seconds. Prints a JSON list of milliseconds when it ends.
+Arguments: bootstrap servers, topic, partitions with commas between them, seconds. Prints a JSON list of milliseconds
+when it ends.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ class _Written(msgspec.Struct):
 
 def main() -> None:
     """Read for so many seconds."""
-    servers, topic, partition, seconds = sys.argv[1:]
+    servers, topic, partitions, seconds = sys.argv[1:]
     reader = Consumer({"bootstrap.servers": servers, "group.id": "arrivals", "fetch.wait.max.ms": 100})
-    reader.assign([TopicPartition(topic, int(partition), END)])
+    reader.assign([TopicPartition(topic, int(partition), END) for partition in partitions.split(",")])
     decode = msgspec.json.Decoder(_Written).decode
     reader.poll(POLL_S)
     sys.stderr.write("ready\n")

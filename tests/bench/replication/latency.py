@@ -6,8 +6,8 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from statistics import quantiles
 from typing import Any, Final, NamedTuple
@@ -18,7 +18,7 @@ from streams.kafka.partitioner import partition_of
 from streams.settings import Settings
 from streams.topics import Topics
 from tests.bench.contender import ROOT
-from tests.bench.replication.place import TENANT, Counter, streaming
+from tests.bench.replication.place import TENANT, Counter, delivering, streamed, streaming
 
 WRITERS: Final = 4
 """Sessions that write at once."""
@@ -70,17 +70,43 @@ async def measure(
     script = directory / "write.sql"
     script.write_text(SCRIPT.format(rows=rows_per_transaction), encoding="utf-8")
     counter = Counter()
-    async with streaming(settings, database, counter), _reader(settings, seconds + SPARE_S) as reader:
-        await _write(database, script, rate // rows_per_transaction, seconds)
+    async with (
+        streaming(settings, database, counter),
+        _reader(settings, [partition_of(TENANT, settings.partitions)], seconds) as reader,
+    ):
+        await _write(database, script, rate // rows_per_transaction, seconds, WRITERS)
         output, _errors = await reader.communicate()
     return Measured(_latency(counter.latencies_ms), _latency(json.loads(output)))
 
 
+async def measure_many(
+    settings: Settings,
+    databases: Mapping[str, Database],
+    directory: Path,
+    *,
+    rate: int,
+    rows_per_transaction: int,
+    seconds: int,
+) -> Measured:
+    """Write to many tenants at a steady rate each, of rows a second, and look at both ends."""
+    script = directory / "write.sql"
+    script.write_text(SCRIPT.format(rows=rows_per_transaction), encoding="utf-8")
+    counter = Counter()
+    async with delivering(settings) as delivery, AsyncExitStack() as streams:
+        for tenant, database in databases.items():
+            await streams.enter_async_context(streamed(tenant, database, counter, delivery))
+        async with _reader(settings, range(settings.partitions), seconds) as reader:
+            writing = [_write(each, script, rate // rows_per_transaction, seconds, 1) for each in databases.values()]
+            await asyncio.gather(*writing)
+            output, _errors = await reader.communicate()
+    return Measured(_latency(counter.latencies_ms), _latency(json.loads(output)))
+
+
 @asynccontextmanager
-async def _reader(settings: Settings, seconds: float) -> AsyncIterator[Any]:
-    where = (settings.kafka, Topics(settings).broadcasts, str(partition_of(TENANT, settings.partitions)))
+async def _reader(settings: Settings, partitions: Iterable[int], seconds: float) -> AsyncIterator[Any]:
+    where = (settings.kafka, Topics(settings).broadcasts, ",".join(map(str, partitions)))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.bench.replication.arrivals", *where, str(seconds)),
+        *(sys.executable, "-m", "tests.bench.replication.arrivals", *where, str(seconds + SPARE_S)),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -95,10 +121,10 @@ async def _reader(settings: Settings, seconds: float) -> AsyncIterator[Any]:
             await process.wait()
 
 
-async def _write(database: Database, script: Path, transactions_per_second: int, seconds: int) -> None:
+async def _write(database: Database, script: Path, transactions_per_second: int, seconds: int, writers: int) -> None:
     process = await asyncio.create_subprocess_exec(
         *(str(find_binaries() / "pgbench"), "--no-vacuum", f"--file={script}", f"--rate={transactions_per_second}"),
-        *(f"--client={WRITERS}", "--jobs=1", f"--time={seconds}"),
+        *(f"--client={writers}", "--jobs=1", f"--time={seconds}"),
         *(f"--host={database.host}", f"--port={database.port}", f"--username={database.user}", database.name),
         env={**os.environ, "PGPASSWORD": database.password.get_secret_value()},
         stdout=asyncio.subprocess.PIPE,

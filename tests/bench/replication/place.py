@@ -6,11 +6,11 @@ import datetime as dt
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from statemachine.state import ReplicationMode
 from streams.catalog.entry import Database, Limits
 from streams.devstack.postgres import PostgresServer
-from streams.kafka.partitioner import partition_of
 from streams.replication.broadcaster import Broadcaster
 from streams.replication.order import StreamLimits, StreamOrder
 from streams.replication.positions import Positions
@@ -47,14 +47,21 @@ class Counter:
         raise RuntimeError(f"a row was dropped: {code}")
 
 
-async def tenant_on(server: PostgresServer) -> Database:
-    """Make the tenant's database."""
+class Delivery(NamedTuple):
+    """What streams send with."""
+
+    broadcaster: Broadcaster
+    positions: Positions
+
+
+async def tenant_on(server: PostgresServer, name: str = NAME) -> Database:
+    """Make a tenant's database."""
     administrator = await server.superuser_connection()
     try:
-        await administrator.execute(f"create database {NAME}")
+        await administrator.execute(f"create database {name}")
     finally:
         await administrator.close()
-    whole = {"host": server.host, "port": server.port, "name": NAME, "user": server.user, "tls": "disable"}
+    whole = {"host": server.host, "port": server.port, "name": name, "user": server.user, "tls": "disable"}
     database = Database.model_validate({**whole, "password": server.password})
     await provision(database, dt.datetime.now(dt.UTC).date(), SessionLimits())
     return database
@@ -63,19 +70,37 @@ async def tenant_on(server: PostgresServer) -> Database:
 @asynccontextmanager
 async def streaming(settings: Settings, database: Database, counter: Counter) -> AsyncIterator[Stream]:
     """The tenant's rows are streamed for as long as it is entered."""
-    broadcaster, positions = Broadcaster(settings), Positions(settings)
-    connection = await TenantConnection.open(database, tenant=TENANT, claim=CLAIM)
+    async with delivering(settings) as delivery, streamed(TENANT, database, counter, delivery) as stream:
+        yield stream
+
+
+@asynccontextmanager
+async def delivering(settings: Settings) -> AsyncIterator[Delivery]:
+    """What all tenants' streams send with; every partition is this process's."""
+    delivery = Delivery(Broadcaster(settings), Positions(settings))
     try:
-        await positions.fence(partition_of(TENANT, settings.partitions), CLAIM)
+        for partition in range(settings.partitions):
+            await delivery.positions.fence(partition, CLAIM)
+        yield delivery
+    finally:
+        await delivery.broadcaster.close()
+        await delivery.positions.close()
+
+
+@asynccontextmanager
+async def streamed(tenant: str, database: Database, counter: Counter, delivery: Delivery) -> AsyncIterator[Stream]:
+    """A tenant's rows are streamed for as long as it is entered."""
+    connection = await TenantConnection.open(database, tenant=tenant, claim=CLAIM)
+    try:
         order = StreamOrder(
-            tenant=TENANT,
+            tenant=tenant,
             claim=CLAIM,
             database=database,
             limits=UNLIMITED,
             mode=ReplicationMode.TEMPORARY,
             borrow=connection.session,
-            broadcaster=broadcaster,
-            positions=positions,
+            broadcaster=delivery.broadcaster,
+            positions=delivery.positions,
             streamed_until=None,
             started_claim=None,
             now=lambda: dt.datetime.now(dt.UTC),
@@ -88,5 +113,3 @@ async def streaming(settings: Settings, database: Database, counter: Counter) ->
             await stream.close(planned=False)
     finally:
         await connection.close()
-        await broadcaster.close()
-        await positions.close()
