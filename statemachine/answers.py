@@ -8,10 +8,10 @@ from typing import Final
 from statemachine.commands import Command, Connect, Reload, Shutdown, Wait
 from statemachine.connect_limit import limit_rejection
 from statemachine.decide import paused_message
-from statemachine.errors import TenantPaused
+from statemachine.errors import TenantDatabaseUnavailable, TenantPaused
 from statemachine.machines import Lifecycle, Replication
 from statemachine.rejections import Rejection, rejection_of
-from statemachine.state import Stop, StopReason, TenantState
+from statemachine.state import TenantState
 
 _STREAMED: Final = (Replication.STREAMING, Replication.OFF)
 """Nothing is left to wait for; where rows are not to be streamed at all, the status says so."""
@@ -53,4 +53,6 @@ def _connected(state: TenantState) -> Answer | Rejection:
         return limit_rejection(state)
     if state.lifecycle is not Lifecycle.ABSENT or state.reconnect:
         return Answer.PENDING
-    return rejection_of(state.stop or Stop(StopReason.REQUESTED, None, "the tenant is not connected"))
+    if state.stop is None:
+        return Rejection(TenantDatabaseUnavailable, "the tenant is not connected")
+    return rejection_of(state.stop)

@@ -23,6 +23,14 @@ CONNECT_FAILURES: Final = frozenset(
 )
 """Reasons of a connect that failed at the database; a tenant that is suspended or unknown has not failed."""
 
+NOT_THE_DATABASES: Final = frozenset({"kafka_unreachable", "catalog_unreadable", "credentials_unreadable"})
+"""Codes of a connect that did not come as far as the database: where to connect to could not be learned."""
+
+
+def counts(reason: StopReason, code: str | None) -> bool:
+    """Whether a connect that failed so counts towards the limit."""
+    return reason in CONNECT_FAILURES and code not in NOT_THE_DATABASES
+
 
 def failures_weighed(state: TenantState, _report: FailuresWeighed, now: datetime, terms: Terms) -> LimitReached | None:
     """Nothing more is tried until the first of the failures that count is as old as the window."""

@@ -43,7 +43,7 @@ from statemachine.commands import (
 )
 from statemachine.connect_limit import failures_weighed, limit_rejection
 from statemachine.deadlines import deadlines
-from statemachine.errors import TenantNotFound, TenantPaused
+from statemachine.errors import TenantPaused
 from statemachine.events import (
     ConnectChecked,
     ConnectPaused,
@@ -65,7 +65,7 @@ from statemachine.events import (
 from statemachine.machines import LIVE, DatabaseHealth, Lifecycle, Replication
 from statemachine.occupancy import users_counted
 from statemachine.rejections import Rejection
-from statemachine.state import Pause, Stop, StopReason, TenantState
+from statemachine.state import Failure, Pause, Stop, StopReason, TenantState
 from statemachine.streaming import gap_found, stream_failed, stream_started
 from statemachine.terms import Terms
 
@@ -104,12 +104,6 @@ def _nothing(_state: TenantState, _command: object, _now: datetime, _terms: Term
     return None
 
 
-def _check_health(_state: TenantState, _command: CheckHealth, _now: datetime, terms: Terms) -> Decision:
-    if terms.platform_region is None:
-        return Rejection(TenantNotFound, TenantNotFound.meaning)
-    return None
-
-
 def _retry(state: TenantState, command: Retry, _now: datetime, _terms: Terms) -> Decision:
     if state.lifecycle is Lifecycle.ABSENT and state.retry_at is not None:
         return LimitCleared(command.reason, command.author)
@@ -119,11 +113,19 @@ def _retry(state: TenantState, command: Retry, _now: datetime, _terms: Terms) ->
 
 def _shutdown(state: TenantState, command: Shutdown, _now: datetime, _terms: Terms) -> Decision:
     code, message = _GIVEN_UP.get(command.reason, (None, "a shutdown was requested"))
-    if state.lifecycle in LIVE or (state.lifecycle is Lifecycle.STOPPING and state.reconnect):
+    # What was promised to a tenant that is removed is forgotten where its stop says so, and not before.
+    over = command.reason is StopReason.REMOVED and state.is_promised
+    if state.lifecycle in LIVE:
         return _stopping(Stop(command.reason, code, message))
-    if state.lifecycle is Lifecycle.ABSENT and state.reconnect:
+    if state.lifecycle is Lifecycle.STOPPING and (state.reconnect or (over and not _is_removed(state))):
+        return _stopping(Stop(command.reason, code, message))
+    if state.lifecycle is Lifecycle.ABSENT and (state.reconnect or over):
         return ConnectStopped(command.reason, code, message)
     return None
+
+
+def _is_removed(state: TenantState) -> bool:
+    return state.stop is not None and state.stop.reason is StopReason.REMOVED
 
 
 def _reload(state: TenantState, _command: Reload, _now: datetime, terms: Terms) -> Decision:
@@ -177,9 +179,11 @@ def _connection_closed(state: TenantState, report: ConnectionClosed, _now: datet
 
 
 def _connection_lost(state: TenantState, report: ConnectionLost, now: datetime, terms: Terms) -> Decision:
-    if state.lifecycle is not Lifecycle.READY or state.database is not DatabaseHealth.UP:
+    """Lost; while it recovers, only where something else stands in the way than the log says, in the same window."""
+    if state.lifecycle is not Lifecycle.READY or state.database_failure == Failure(report.code, report.message):
         return None
-    return DatabaseLost(now + terms.database_recovery_window, report.code, report.message)
+    until = state.recovery_until or now + terms.database_recovery_window
+    return DatabaseLost(until, report.code, report.message)
 
 
 def _connection_restored(state: TenantState, _report: ConnectionRestored, _now: datetime, _terms: Terms) -> Decision:
@@ -237,7 +241,7 @@ def _deadline_reached(state: TenantState, report: DeadlineReached, now: datetime
             return _idle_over(terms)
         case Deadline.REPLICATION_ATTEMPT:
             return None
-    return _stopping(_EXCEEDED[report.deadline])
+    return _stopping(_exceeded(state, report.deadline))
 
 
 def _idle_over(terms: Terms) -> Decision:
@@ -247,6 +251,13 @@ def _idle_over(terms: Terms) -> Decision:
     if terms.users > 0:
         return OccupancyUsed(terms.users)
     return _stopping(Stop(StopReason.IDLE, None, "nobody used the tenant"))
+
+
+def _exceeded(state: TenantState, deadline: Deadline) -> Stop:
+    """A recovery window has run out; what stood in the way last is said too."""
+    reason, code, message = _EXCEEDED[deadline]
+    last = state.database_failure if deadline is Deadline.DATABASE_RECOVERY else state.replication_failure
+    return Stop(reason, code, message if last is None else f"{message}, last with {last.said}")
 
 
 _EXCEEDED: Final = {
@@ -283,7 +294,7 @@ def paused_message(pause: Pause) -> str:
 _DECISIONS: Final[dict[type, Callable[[TenantState, Any, datetime, Terms], Decision]]] = {
     Connect: _connect,
     Status: _nothing,
-    CheckHealth: _check_health,
+    CheckHealth: _nothing,
     Retry: _retry,
     Shutdown: _shutdown,
     Reload: _reload,

@@ -64,11 +64,11 @@ class TenantSuspended(Refused):
 
 
 class TenantDatabaseUnavailable(Refused):
-    """The tenant's database could not be reached, refused us, or could not be provisioned."""
+    """The tenant's database could not be reached, refused us, could not be provisioned, or was given up meanwhile."""
 
     code = "tenant_database_unavailable"
-    meaning = "The tenant's database cannot be used."
-    remedy = "See `tenant-connect why TENANT`; mend the database or the catalog entry, then connect again."
+    meaning = "The tenant's database cannot be used, or its connection was given up meanwhile."
+    remedy = "See `tenant-connect why TENANT`: mend what it names, if anything is to be mended; then connect again."
 
 
 class TooManyConnections(Refused):

@@ -73,7 +73,7 @@ class ConnectProvisioned:
 
 @dataclass(frozen=True, slots=True)
 class ConnectStopping:
-    """The connection is being given up: live → stopping. `ConnectStopped` follows when it is closed."""
+    """The connection is being given up: live → stopping. `connect.stopped` follows when it is closed."""
 
     type: ClassVar[str] = "connect.stopping"
     reason: StopReason
@@ -113,7 +113,10 @@ class ConnectResumed:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseLost:
-    """A connection to the tenant's database broke; the recovery window opens."""
+    """A connection to the tenant's database broke, and the recovery window opens: up → recovering.
+
+    While it recovers, another one says that something else stands in the way now; the window stays as it was.
+    """
 
     type: ClassVar[str] = "database.lost"
     recovery_until: Moment

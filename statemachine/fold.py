@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from statemachine.connect_limit import CONNECT_FAILURES
+from statemachine.connect_limit import counts
 from statemachine.errors import IllegalEvent
 from statemachine.events import (
     ConnectChecked,
@@ -33,7 +33,16 @@ from statemachine.events import (
 )
 from statemachine.limits import COMMAND_IDS_KEPT_MAX, CONNECT_FAILURES_KEPT_MAX, PARTITION_DAYS_KEPT_MAX
 from statemachine.machines import Lifecycle, Replication
-from statemachine.state import EventName, Pause, Stop, StopReason, StreamStart, TenantState
+from statemachine.state import (
+    EventName,
+    Failure,
+    Pause,
+    ReplicationMode,
+    Stop,
+    StopReason,
+    StreamStart,
+    TenantState,
+)
 from statemachine.table import moves
 
 Changes = dict[str, Any]
@@ -94,12 +103,20 @@ def _requested(_state: TenantState, _event: Event, data: ConnectRequested) -> Ch
     }
 
 
-def _checked(_state: TenantState, _event: Event, data: ConnectChecked) -> Changes:
-    return {"migrations": data.migrations_on_database, "mode": data.replication, "settings": data.settings}
-
-
-def _provisioned(state: TenantState, _event: Event, data: ConnectProvisioned) -> Changes:
+def _checked(state: TenantState, _event: Event, data: ConnectChecked) -> Changes:
     return {
+        "migrations": data.migrations_on_database,
+        "mode": data.replication,
+        "settings": data.settings,
+        "promised_since": state.promised_since if data.replication is ReplicationMode.DURABLE else None,
+    }
+
+
+def _provisioned(state: TenantState, event: Event, data: ConnectProvisioned) -> Changes:
+    # Who is told that the tenant is ready writes rows, and its stream may start much later.
+    begins = state.mode is ReplicationMode.DURABLE and state.stream is None and state.promised_since is None
+    return {
+        "promised_since": event.time if begins else state.promised_since,
         "migrations": (state.migrations or 0) + data.migrations_run,
         "failures": (),
         "partitions_failed": tuple(day for day in state.partitions_failed if day not in data.partitions),
@@ -116,8 +133,10 @@ def _stopped(state: TenantState, event: Event, data: ConnectStopped) -> Changes:
         "stop": Stop(data.reason, data.code, data.message),
         "reconnect": state.reconnect and state.lifecycle is not Lifecycle.ABSENT,
     }
-    if state.lifecycle in _CONNECTING and data.reason in CONNECT_FAILURES:
+    if state.lifecycle in _CONNECTING and counts(data.reason, data.code):
         changes["failures"] = (*state.failures, event.time)[-CONNECT_FAILURES_KEPT_MAX:]
+    if data.reason in GONE:
+        changes.update(stream=None, promised_since=None)
     return changes
 
 
@@ -138,11 +157,11 @@ def _retried(state: TenantState, event: Event, _data: ConnectRetried) -> Changes
 
 
 def _lost(_state: TenantState, _event: Event, data: DatabaseLost) -> Changes:
-    return {"recovery_until": data.recovery_until}
+    return {"recovery_until": data.recovery_until, "database_failure": Failure(data.code, data.message)}
 
 
 def _restored(_state: TenantState, _event: Event, _data: DatabaseRestored) -> Changes:
-    return {"recovery_until": None}
+    return {"recovery_until": None, "database_failure": None}
 
 
 def _started(_state: TenantState, event: Event, _data: ReplicationStarted) -> Changes:
@@ -150,7 +169,9 @@ def _started(_state: TenantState, event: Event, _data: ReplicationStarted) -> Ch
         "next_attempt_at": None,
         "replication_until": None,
         "replication_delay": None,
+        "replication_failure": None,
         "stream": StreamStart(event.time, event.claim),
+        "promised_since": None,
     }
 
 
@@ -159,7 +180,12 @@ def _not_streamed(_state: TenantState, event: Event, data: ReplicationLost | Rep
         "next_attempt_at": data.next_attempt_at,
         "replication_until": data.recovery_until,
         "replication_delay": data.next_attempt_at - event.time,
+        "replication_failure": Failure(data.code, data.message, _blocker(data)),
     }
+
+
+def _blocker(data: ReplicationLost | ReplicationPostponed) -> str | None:
+    return data.blocked_by if isinstance(data, ReplicationPostponed) else None
 
 
 def _used(_state: TenantState, event: Event, data: OccupancyUsed) -> Changes:
@@ -196,11 +222,16 @@ def _nothing(_state: TenantState, _event: Event, _data: object) -> Changes:
 
 _CONNECTING: Final = (Lifecycle.CHECKING, Lifecycle.PROVISIONING)
 
+GONE: Final = (StopReason.REMOVED, StopReason.TENANT_NOT_FOUND)
+"""Reasons of a stop after which nothing is promised any more: whoever is put into the catalog again begins afresh."""
+
 _WINDOWS_CLOSED: Final[Changes] = {
     "recovery_until": None,
+    "database_failure": None,
     "next_attempt_at": None,
     "replication_until": None,
     "replication_delay": None,
+    "replication_failure": None,
     "users": 0,
     "occupancy_since": None,
     "shutdown_at": None,

@@ -94,7 +94,7 @@ LIFECYCLE: Final = _machine(
         _row("connect.provisioned", "provisioning", "ready"),
         _row("connect.stopping", (*LIVE, "stopping"), "stopping"),
         _row("connect.stopped", (*LIVE, "stopping"), "absent"),
-        _row("connect.stopped", "absent", "absent", "reconnecting"),
+        _row("connect.stopped", "absent", "absent", "expected"),
         _row("connect.paused", "absent", "absent"),
         _row("connect.paused", (*LIVE, "stopping"), "stopping"),
         _row("connect.resumed", "absent", "absent", "paused"),
@@ -121,7 +121,7 @@ DATABASE: Final = _machine(
     DatabaseHealth.DOWN,
     [
         _row("connect.provisioned", "down", "up"),
-        _row("database.lost", "up", "recovering"),
+        _row("database.lost", ("up", "recovering"), "recovering"),
         _row("database.restored", "recovering", "up"),
         _row("connect.stopped", ("down", "up", "recovering"), "down"),
     ],

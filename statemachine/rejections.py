@@ -40,7 +40,16 @@ _BY_REASON: Final[dict[StopReason, type[Refused]]] = {
 }
 
 
+_MEANWHILE: Final = frozenset(
+    {StopReason.REQUESTED, StopReason.IDLE, StopReason.REBALANCING, StopReason.REMOVED, StopReason.DATABASE_CLOSED}
+)
+"""Stops in which nothing is wrong with the database: who waits learns that somebody or something was faster."""
+
+
 def rejection_of(stop: Stop) -> Rejection:
     """How a caller who waits for a connection learns that it stopped."""
     error = _BY_REASON.get(stop.reason, TenantDatabaseUnavailable)
+    if stop.reason in _MEANWHILE:
+        said = f": {stop.message}" if stop.message else ""
+        return Rejection(error, f"the tenant was stopped meanwhile, {stop.reason.value}{said}")
     return Rejection(error, stop.message or error.meaning)

@@ -64,6 +64,26 @@ class Stop(NamedTuple):
     message: str
 
 
+class Failure(NamedTuple):
+    """What stands in the way of something that is tried again.
+
+    Attributes:
+        code: the operational code, as logs carry it; None where there is none.
+        message: what was tried and what came of it, without secrets.
+        blocked_by: the session that stands in the way, where there is one.
+    """
+
+    code: str | None
+    message: str
+    blocked_by: str | None = None
+
+    @property
+    def said(self) -> str:
+        """Code and words, without a full stop; who stands in the way is said where the words do not."""
+        said = ": ".join(part for part in (self.code, self.message.rstrip(".")) if part) or "no reason is known"
+        return f"{said}; blocked by {self.blocked_by}" if self.blocked_by and self.blocked_by not in said else said
+
+
 class EventName(NamedTuple):
     """What names one event of a tenant.
 
@@ -110,13 +130,13 @@ class TenantState(NamedTuple):
         recovery_until: end of the database's recovery window, while it is open.
         command_ids: the last commands that led to an event, oldest first.
         pause_event: the event that paused the tenant last.
-        recovery_event: the event that opened the recovery window last.
+        recovery_event: the event that told last that the database is away.
         mode: how rows are to be streamed, as the catalog said at the last check.
         next_attempt_at: when streaming is tried again, while it waits.
         replication_until: end of replication's recovery window, while it is open.
         replication_delay: how long the last attempt was put off, None since streaming runs.
         replication_event: the event that told last that rows are not streamed.
-        stream: the start of the last stream, None before the first.
+        stream: the start of the last stream, None before the first and for a tenant that was removed.
         users: users of the tenant when its occupancy changed last.
         occupancy_since: when that was, None while it is unknown.
         shutdown_at: when an idle tenant is stopped.
@@ -129,6 +149,9 @@ class TenantState(NamedTuple):
         gap_event: the last event that told of rows that may be missing.
         partitions_event: the event that told last that a day has no partition.
         settings: fingerprint of what the last check found good to connect with; None where the log does not say.
+        database_failure: why the database is away, as far as the log says; None while it is not.
+        replication_failure: why rows are not streamed, None while nothing failed.
+        promised_since: since when rows are promised of which none was streamed yet; kept over stops.
     """
 
     tenant: str
@@ -168,3 +191,11 @@ class TenantState(NamedTuple):
     gap_event: EventName | None = None
     partitions_event: EventName | None = None
     settings: str | None = None
+    database_failure: Failure | None = None
+    replication_failure: Failure | None = None
+    promised_since: datetime | None = None
+
+    @property
+    def is_promised(self) -> bool:
+        """Whether rows that come while nobody streams are to be delivered: some were streamed, or are promised."""
+        return self.stream is not None or self.promised_since is not None

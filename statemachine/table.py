@@ -44,9 +44,9 @@ def paused(state: TenantState) -> bool:
     return state.pause is not None
 
 
-def reconnecting(state: TenantState) -> bool:
-    """A connection is wanted again."""
-    return state.reconnect
+def expected(state: TenantState) -> bool:
+    """Something is still to come: a connection that is wanted again, or rows that are promised."""
+    return state.reconnect or state.is_promised
 
 
 def limited(state: TenantState) -> bool:
@@ -72,7 +72,7 @@ def not_replicated(state: TenantState) -> bool:
 GUARDS: Final[Mapping[str, Callable[[TenantState], bool]]] = {
     "not_paused": not_paused,
     "paused": paused,
-    "reconnecting": reconnecting,
+    "expected": expected,
     "limited": limited,
     "not_limited": not_limited,
     "replicated": replicated,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import ssl
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -48,6 +49,11 @@ def validate(raw: object) -> CatalogEntry:
         raise InputInvalid("; ".join(map(_sentence, filter(_is_of_the_input, details)))) from None
     if entry.database.password.get_secret_value() == MASK:
         raise InputInvalid("database.password is the mask that is shown in its place; give the password itself")
+    if entry.database.ca is not None and not _is_authority(entry.database.ca):
+        raise InputInvalid(
+            "database.ca must be a certificate authority as PEM text in ASCII, from -----BEGIN CERTIFICATE----- to "
+            "-----END CERTIFICATE-----; give the text itself, not the name of a file"
+        )
     return entry
 
 
@@ -55,6 +61,15 @@ def public(entry: CatalogEntry) -> dict[str, Any]:
     """The entry as it may be shown: ``database.password`` is masked, everything else is as it was handed in."""
     shown = entry.model_dump(mode="json")
     return {**shown, "database": {**shown["database"], "password": MASK}}
+
+
+def _is_authority(text: str) -> bool:
+    """Whether a TLS connection can be verified by ``text``: read by the library that will do so."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except (ssl.SSLError, ValueError, TypeError):
+        return False
+    return True
 
 
 def _is_of_the_input(detail: ErrorDetails) -> bool:

@@ -16,6 +16,7 @@ from streams.catalog.store import Catalog
 from streams.catalog.validation import public, validate
 from streams.cli.guidance import example
 from streams.cli.invocation import Context, Invocation
+from streams.devstack.rows import send_rows
 from streams.devstack.status import PartStatus, StackStatus
 from streams.devstack.tenant_database import Superuser, create_tenant_database
 from streams.errors import InputInvalid
@@ -74,15 +75,48 @@ def tenant(name: str, /, *, invocation: Context) -> None:
         invocation: its settings, and where it shows its answer.
     """
     settings, server = invocation.settings, invocation.stack.postgres
-    superuser = Superuser(server.host, server.port, server.user, server.password)
     catalog = Catalog(settings)
     if any(found.tenant == name for found in catalog.list()):
         raise InputInvalid(f"the catalog has a tenant {name!r}; choose another name")
-    database = asyncio.run(create_tenant_database(superuser, name))
+    database = asyncio.run(create_tenant_database(_superuser(invocation), name))
     entry = validate({"tenant": name, "region": settings.region, "database": database})
     catalog.put(entry)
     said = f"Made database {name} at {server.address} and wrote tenant {name} into the catalog."
     invocation.output.show(Text(f"{said}\nConnect it: tenant-connect connect {name}"), [public(entry)])
+
+
+@group.command(
+    help_epilogue=example(
+        "tenant-connect dev row t1",
+        """tenant-connect dev row t1 --topic room:1 --event greeting --payload '{"message": "hello"}'""",
+    )
+)
+def row(
+    tenant: str,
+    /,
+    *,
+    payload: str = '{"message": "hello"}',
+    event: str = "greeting",
+    topic: str = "room:1",
+    invocation: Context,
+) -> None:
+    """Write a row into realtime.messages of a tenant that `dev tenant` made, as its application would.
+
+    Args:
+        tenant: its id; it was connected before.
+        payload: JSON.
+        event: the row's event.
+        topic: the row's topic.
+        invocation: its settings, and where it shows its answer.
+    """
+    asyncio.run(send_rows(_superuser(invocation), tenant, topic, event, [payload]))
+    written = {"tenant": tenant, "topic": topic, "event": event, "payload": payload}
+    invocation.output.show(Text(f"Wrote a row for {tenant}: {topic} {event} {payload}"), [written])
+
+
+def _superuser(invocation: Invocation) -> Superuser:
+    server = invocation.stack.postgres
+    return Superuser(server.host, server.port, server.user, server.password)
 
 
 def _show(invocation: Invocation, status: StackStatus) -> None:

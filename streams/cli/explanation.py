@@ -14,7 +14,7 @@ def explanation(status: TenantStatus) -> Text:
     lines = [
         Text.assemble((status.tenant, "bold"), " is ", tables.state(status.lifecycle), f": {_sentence(why.what)}"),
         Text(_since(status)),
-        Text(f"Next: {_sentence(why.next)}" + (f" At the latest at {tables.moment(why.at)}." if why.at else "")),
+        Text(f"Next{f', at {tables.moment(why.at)}' if why.at else ''}: {_sentence(why.next)}"),
     ]
     if status.owner is not None:
         lines.append(Text(f"{status.owner.worker} answered, which owns it under claim {status.owner.claim}.", "dim"))

@@ -15,6 +15,7 @@ from statemachine.events import EVENT_TYPES, Claimed
 from statemachine.limits import COMMAND_ID_LENGTH_MAX, TENANT_ID_LENGTH_MAX
 from statemachine.machines import DatabaseHealth, Lifecycle, Occupancy, Replication
 from statemachine.state import StopReason
+from statemachine.why import CODES
 from streams.wire.event import HASH_BYTES
 
 Offset = Annotated[int, Field(ge=0)]
@@ -64,7 +65,7 @@ class ErrorModel(Outgoing):
     """Why a command was refused."""
 
     code: str = Field(description="stable name of the error", examples=sorted(REFUSALS))
-    message: str
+    message: str = Field(description="what it means here, in words")
     retry_at: AwareDatetime | None = Field(default=None, description="when asking again makes sense")
 
 
@@ -78,8 +79,8 @@ class OwnerModel(Outgoing):
 class WhyModel(Outgoing):
     """What holds the tenant where it is."""
 
-    code: str
-    what: str
+    code: str = Field(description="stable name of what holds it", examples=[*CODES, *StopReason])
+    what: str = Field(description="the same in words; where something failed, with its operational code")
     since_event: str | None = Field(description="id of the event since which it is so")
     next: str = Field(description="what happens next")
     at: AwareDatetime | None = Field(description="when, where that is known")
@@ -90,28 +91,28 @@ class StatusModel(Outgoing):
 
     tenant: TenantName
     region: str | None = Field(description="serving region")
-    lifecycle: Lifecycle
+    lifecycle: Lifecycle = Field(description="how far the connection is")
     reason: StopReason | None = Field(description="why it is stopping or absent")
-    database: DatabaseHealth
-    replication: Replication
-    occupancy: Occupancy
-    users: Annotated[int, Field(ge=0)]
-    owner: OwnerModel | None
+    database: DatabaseHealth = Field(description="whether the database answers")
+    replication: Replication = Field(description="whether rows are streamed")
+    occupancy: Occupancy = Field(description="whether anybody uses it")
+    users: Annotated[int, Field(ge=0, description="users on all gateways")]
+    owner: OwnerModel | None = Field(description="worker and claim")
     sequence: int = Field(ge=0, description="number of events so far")
-    since: AwareDatetime | None
+    since: AwareDatetime | None = Field(description="time of the event that moved the lifecycle last")
     migrations: int | None = Field(description="migrations recorded in the tenant's database")
-    deadlines: dict[str, AwareDatetime]
-    why: WhyModel
+    deadlines: dict[str, AwareDatetime] = Field(description="name and time of each moment at which something is due")
+    why: WhyModel = Field(description="what holds it where it is, and what comes next")
 
 
 class HealthModel(Outgoing):
     """What a health check found."""
 
-    healthy: bool
-    db_connected: bool
+    healthy: bool = Field(description="connected and complete, or at rest with nothing left to migrate")
+    db_connected: bool = Field(description="its connection is held")
     replication_connected: bool = Field(description="not needed to be healthy")
     connected_cluster: Annotated[int, Field(ge=0, description="users on all gateways")]
-    migrations_pending: bool
+    migrations_pending: bool = Field(description="the database has fewer migrations than there are, as far as known")
     partitions_failed: list[str] = Field(description="UTC days without a partition, ISO 8601")
     region: str = Field(description="serving region of the worker that answered")
     node: str = Field(description="name of the worker that answered")
@@ -120,15 +121,15 @@ class HealthModel(Outgoing):
 class ReplyModel(Outgoing):
     """The answer to a command; the record's key is the command's id."""
 
-    command: str | None
-    tenant: str | None
+    command: str | None = Field(description="id of the command")
+    tenant: str | None = Field(description="whose")
     outcome: Literal["ok", "error"]
-    error: ErrorModel | None
-    status: StatusModel | None
+    error: ErrorModel | None = Field(description="why it was refused")
+    status: StatusModel | None = Field(description="how the tenant is; not known where no owner was reached")
     event: PositionModel | None = Field(description="the event that the command led to")
     position: PositionModel | None = Field(description="how far the answer knows the log")
     claim: Offset | None = Field(description="the claim under which it was given")
-    at: AwareDatetime
+    at: AwareDatetime = Field(description="when it was given")
     health: HealthModel | None = Field(default=None, description="in the answer to check_health")
 
 
@@ -136,9 +137,9 @@ class EventEnvelope(Outgoing):
     """CloudEvents 1.0 in structured JSON, without type and data."""
 
     specversion: Literal["1.0"]
-    id: str
-    source: str = Field(pattern=r"^/connect/[A-Za-z0-9_-]+/[0-9]+$")
-    time: AwareDatetime
+    id: str = Field(description="the same for the same event")
+    source: str = Field(pattern=r"^/connect/[A-Za-z0-9_-]+/[0-9]+$", description="/connect/, region, / and partition")
+    time: AwareDatetime = Field(description="when it was decided")
     datacontenttype: Literal["application/json"]
     hash: Digest = Field(description="BLAKE2b-128 of the record's bytes up to this member and a closing brace")
 
@@ -166,12 +167,12 @@ class BroadcastModel(Outgoing):
 
     tenant: TenantName
     topic: str = Field(description="the channel, without the tenant")
-    event: str
+    event: str = Field(description="as the row has it")
     private: bool = Field(description="whether only members may hear it")
     payload: Any = Field(default=None, description="JSON, as it stands in the row")
     payload_base64: str | None = Field(default=None, description="bytes, in Base64")
     id: str = Field(description="of the row, a UUID")
-    inserted_at: AwareDatetime
+    inserted_at: AwareDatetime = Field(description="as the row has it")
     lsn: str = Field(pattern="^[0-9A-F]{1,8}/[0-9A-F]{1,8}$", description="where its transaction was committed")
     ordinal: int = Field(ge=0, description="its place among the rows of that transaction")
     claim: Offset = Field(description="the claim under which it was sent")

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from streams.client.broadcasts import BroadcastFollower
+from streams.devstack.rows import send_rows
 from streams.devstack.tenant_database import Superuser
 from streams.settings import Settings
 from streams.wire.broadcast import Broadcast
@@ -18,17 +19,10 @@ from streams.wire.broadcast import Broadcast
 TOPIC: Final = "room:1"
 EVENT: Final = "greeting"
 
-SEND: Final = "select realtime.send($1::jsonb, $2, $3, false)"
-
 
 async def send(superuser: Superuser, database: str, *messages: str) -> None:
     """What an application does: it sends messages in its own database, one transaction each."""
-    connection = await superuser.connect(database)
-    try:
-        for message in messages:
-            await connection.execute(SEND, json.dumps({"message": message}), EVENT, TOPIC)
-    finally:
-        await connection.close()
+    await send_rows(superuser, database, TOPIC, EVENT, [json.dumps({"message": message}) for message in messages])
 
 
 class Listener:

@@ -161,6 +161,7 @@ class StreamWork:
             started_claim=None if state.stream is None else state.stream.claim,
             now=means.now,
             observer=means.observer(self._tenant),
+            promised_since=state.promised_since,
         )
         async with means.starts.place(server_of(entry.database), self._tenant, first=means.used(self._tenant)):
             return await Stream.open(order, means.streams)

@@ -19,6 +19,7 @@ from statemachine.events import (
     ReplicationPostponed,
     ReplicationStarted,
 )
+from statemachine.machines import DatabaseHealth
 from statemachine.state import ReplicationMode, TenantState
 from streams.metrics.connects import ConnectFigures
 from streams.metrics.counting import Count
@@ -102,8 +103,9 @@ class BreakageFigures:
             ReplicationGap: self._gap_found,
         }
 
-    def _database_was_lost(self, _event: Event, data: DatabaseLost, _before: TenantState) -> None:
-        self._database_lost.add(data.code)
+    def _database_was_lost(self, _event: Event, data: DatabaseLost, before: TenantState) -> None:
+        if before.database is DatabaseHealth.UP:
+            self._database_lost.add(data.code)
 
     def _stream_started(self, _event: Event, data: ReplicationStarted, _before: TenantState) -> None:
         self._started.add(data.mode.value)

@@ -21,6 +21,9 @@ SENDERS_SETTINGS: Final = ("max_wal_senders", "max_replication_slots", "too many
 """How a refused connection names these limits: libpq hands over its text, and no SQLSTATE. Names of settings are in
 no language; the other two are PostgreSQL's English."""
 
+SILENT_END: Final = "no message from the libpq"
+"""What psycopg2 says of a connection that ended without an error message; the rest of it names states of libpq."""
+
 DRIVER_ERRORS: Final = (psycopg2.Error, OSError)
 """What the driver, a socket or a timeout raises."""
 
@@ -84,6 +87,8 @@ def reduced(error: BaseException, database: Database) -> str:
     """
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if SILENT_END in str(error):
+        return "the server ended the connection without a word"
     sqlstate = error.pgcode if isinstance(error, psycopg2.Error) else None
     kind = f"SQLSTATE {sqlstate}" if sqlstate else type(error).__name__
     detail = " ".join(str(error).split()).rstrip(".")

@@ -140,7 +140,7 @@ def plan(known: Known, server: Server, *, retention: timedelta, overlap: timedel
     point = known.point
     if point is None:
         if known.streamed_until is None:
-            return Plan(Fresh() if known.promised_since is None else ByTime(known.promised_since))
+            return _first(known.promised_since, server, retention, overlap)
         return Plan(
             ByTime(known.streamed_until - overlap), Gap(None, lsn_text(server.lsn), Cause.NO_POINT, BY_INSERTED_AT)
         )
@@ -148,6 +148,17 @@ def plan(known: Known, server: Server, *, retention: timedelta, overlap: timedel
     if distrust is None:
         return Plan(FromPoint(point.xmin, point.lsn, point.at))
     return Plan(ByTime(point.at - overlap), _gap(point, server, distrust))
+
+
+def _first(promised_since: datetime | None, server: Server, retention: timedelta, overlap: timedelta) -> Plan:
+    """Nothing was streamed yet: what was promised is read back, as far as the table still has it."""
+    if promised_since is None:
+        return Plan(Fresh())
+    late = server.now - promised_since > retention
+    return Plan(
+        ByTime(promised_since - overlap),
+        Gap(None, lsn_text(server.lsn), Cause.NO_POINT, BY_INSERTED_AT) if late else None,
+    )
 
 
 def ended_timelines(history: str) -> dict[int, int]:

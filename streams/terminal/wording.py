@@ -14,12 +14,14 @@ from statemachine.events import (
     ConnectRequested,
     ConnectStopped,
     ConnectStopping,
+    DatabaseLost,
     Event,
     EventData,
     ReplicationLost,
     ReplicationPostponed,
     ReplicationStarted,
 )
+from statemachine.state import Failure
 from streams.terminal.tables import moment
 
 DASH: Final = "-"
@@ -61,7 +63,10 @@ def _payload(data: EventData) -> str:
             )
             said = f"{data.mode.value}, {since}; delivers from {data.delivers_from_lsn}"
         case ReplicationLost() | ReplicationPostponed():
-            said = f"{data.code}: {data.message}; tried again at {moment(data.next_attempt_at)}"
+            failed = Failure(data.code, data.message, getattr(data, "blocked_by", None))
+            said = f"{failed.said}; tried again at {moment(data.next_attempt_at)}"
+        case DatabaseLost():
+            said = f"{Failure(data.code, data.message).said}; tried again until {moment(data.recovery_until)}"
         case _:
             said = _fields(data)
     return said

@@ -9,7 +9,7 @@ import msgspec
 
 from statemachine.deadlines import deadlines
 from statemachine.rejections import Rejection
-from statemachine.state import TenantState
+from statemachine.state import StopReason, TenantState
 from statemachine.why import why
 from streams.wire.event import event_id
 
@@ -112,15 +112,18 @@ class Reply(msgspec.Struct, frozen=True):
 _REPLY_DECODER: Final = msgspec.json.Decoder(Reply)
 
 
-def status_of(state: TenantState, owner: Owner | None, users: int | None = None) -> TenantStatus:
+def status_of(
+    state: TenantState, owner: Owner | None, users: int | None = None, unwanted: StopReason | None = None
+) -> TenantStatus:
     """The status of ``state``.
 
     Args:
         state: the tenant's.
         owner: who owns it, None where the reader of the log knows nobody.
         users: how many use it now; by default as many as when its occupancy changed last.
+        unwanted: why the catalog does not want it connected now, where that is known.
     """
-    explanation = why(state)
+    explanation = why(state, users, unwanted)
     since_event = None if explanation.since is None else event_id(state.tenant, *explanation.since)
     return TenantStatus(
         tenant=state.tenant,

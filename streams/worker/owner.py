@@ -29,6 +29,7 @@ from statemachine.commands import (
 from statemachine.decide import decide
 from statemachine.errors import Initializing
 from statemachine.health import health
+from statemachine.machines import Lifecycle
 from statemachine.reactions import Reaction, reaction
 from statemachine.rejections import Rejection
 from statemachine.state import StopReason, TenantState
@@ -47,7 +48,7 @@ from streams.worker.run import Fetched, Run
 from streams.worker.timers import Timers
 from streams.worker.waiters import Waiter, Waiters
 
-_PLACED: Final = (CheckHealth, Connect, Reload)
+_PLACED: Final = (Connect, Reload)
 """Commands whose decision needs to know the tenant's region."""
 
 
@@ -144,9 +145,10 @@ class PartitionOwner:
             return
         reason = self._office.unwanted(tenant)
         if reason is not None:
+            before = self.state(tenant)
             self.report(tenant, Shutdown(reason), "effect:catalog")
             if reason is StopReason.REMOVED:
-                self._office.effects.removed(self, self.state(tenant))
+                self._office.effects.removed(self, before)
         else:
             self._office.effects.reconsider(self, self.state(tenant))
 
@@ -232,7 +234,8 @@ class PartitionOwner:
 
     def _status(self, state: TenantState) -> TenantStatus:
         users = self._office.users.count(state.tenant)
-        return self._office.replies.status(state, self.partition.claim, users)
+        unwanted = self._office.unwanted(state.tenant) if state.lifecycle is Lifecycle.ABSENT else None
+        return self._office.replies.status(state, self.partition.claim, users, unwanted)
 
     def _health(self, state: TenantState) -> HealthStatus:
         """What a health check finds."""

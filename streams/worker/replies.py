@@ -12,7 +12,7 @@ from statemachine.answers import Answer
 from statemachine.limits import TENANT_ID_LENGTH_MAX
 from statemachine.partition import Claim
 from statemachine.rejections import Rejection
-from statemachine.state import TenantState
+from statemachine.state import StopReason, TenantState
 from streams.log.producer import LogProducer, Receipts
 from streams.wire.command import ReplyTo, Request, Unreadable
 from streams.wire.reply import HealthStatus, Owner, Position, Reply, TenantStatus, encode_reply, reply_error, status_of
@@ -50,6 +50,9 @@ class Replies:
         events: the events topic, for positions.
         producer: where they go.
         now: the clock.
+
+    Attributes:
+        now: the same.
     """
 
     def __init__(
@@ -59,7 +62,7 @@ class Replies:
         self._partitions = partitions
         self._events = events
         self._producer = producer
-        self._now = now
+        self.now = now
 
     def check(self, request: Request) -> None:
         """Refuse a command whose answer would go anywhere but to the replies topic.
@@ -80,7 +83,7 @@ class Replies:
             return
         answer = Rejection(type(error.error), str(error))
         tenant = None if key is None else key.decode(errors="replace")[:TENANT_ID_LENGTH_MAX]
-        reply = Reply(error.id, tenant, "error", reply_error(answer), None, None, None, None, self._now())
+        reply = Reply(error.id, tenant, "error", reply_error(answer), None, None, None, None, self.now())
         self._send(error.reply_to, reply, receipts)
 
     def refuse_request(self, request: Request, rejection: Rejection, receipts: Receipts) -> None:
@@ -88,7 +91,7 @@ class Replies:
         if request.reply_to is None:
             return
         error = reply_error(rejection)
-        reply = Reply(request.id, request.tenant, "error", error, None, None, None, None, self._now())
+        reply = Reply(request.id, request.tenant, "error", error, None, None, None, None, self.now())
         self._send(request.reply_to, reply, receipts)
 
     def answer(
@@ -107,7 +110,7 @@ class Replies:
             event=event,
             position=known,
             claim=claim.offset,
-            at=self._now(),
+            at=self.now(),
             health=outcome.health,
         )
         self._send(outcome.request.reply_to, reply, receipts)
@@ -117,9 +120,9 @@ class Replies:
         return Position(self._events, partition, offset)
 
     @staticmethod
-    def status(state: TenantState, claim: Claim, users: int | None) -> TenantStatus:
+    def status(state: TenantState, claim: Claim, users: int | None, unwanted: StopReason | None = None) -> TenantStatus:
         """How a tenant is that so many use now, said by the owner that holds ``claim``."""
-        return status_of(state, Owner(claim.worker, claim.offset), users)
+        return status_of(state, Owner(claim.worker, claim.offset), users, unwanted)
 
     def _is_ours(self, address: ReplyTo) -> bool:
         return address.topic == self._topic and address.partition < self._partitions

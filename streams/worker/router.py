@@ -1,23 +1,27 @@
 """The router: takes everybody's commands and forwards those that this region serves.
 
 Each region routes for itself: its workers read all commands, forward those of its own tenants, and leave
-the rest to the other regions. Commands of tenants that nobody knows are forwarded too, so that they are
-answered; those of tenants whose region is mapped to nothing are refused here.
+the rest to the other regions. What leads to nothing is refused here: commands of tenants whose region is mapped
+to nothing, and those that need an entry which the catalog does not have. Nothing is refused or left to others but on
+an exact reading of the catalog: the view of a moment ago may lack who was put there, or moved here, since.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
 from statemachine.errors import RegionUnknown
 from statemachine.events import CommandPlace
 from statemachine.rejections import Rejection
-from streams.catalog.view import CatalogView, region_of
+from streams.catalog.record import CatalogSummary
+from streams.catalog.view import CatalogView
+from streams.errors import CatalogUnreadable
 from streams.log.producer import LogProducer, Receipts
 from streams.wire.command import Request, Unreadable, decode_command, encode_command
+from streams.worker.admission import refusal
 from streams.worker.dead_letters import DeadLetters
 from streams.worker.places import place_of
 from streams.worker.replies import Replies
@@ -40,6 +44,13 @@ class Map(NamedTuple):
     topic: str
     partitions: int
     value_bytes_max: int
+
+
+class _Known(NamedTuple):
+    """A tenant's catalog entry, and the region that serves it; None for no such entry, or region."""
+
+    entry: CatalogSummary | None
+    serving: str | None
 
 
 class Router:
@@ -68,11 +79,12 @@ class Router:
         async with self._turns[run.partition]:
             receipts = self._producer.receipts()
             forwarded: defaultdict[int, list[tuple[str | None, bytes]]] = defaultdict(list)
-            for record in run.records:
-                request = self._read(run, record, receipts)
-                if request is not None and await self._is_ours(request, receipts):
+            requests = [(record.offset, self._read(run, record, receipts)) for record in run.records]
+            await self._be_exact([request for _, request in requests if request is not None])
+            for offset, request in requests:
+                if request is not None and self._is_ours(request, receipts):
                     partition = place_of(request.tenant, self._map.partitions)
-                    origin = CommandPlace(run.partition, record.offset)
+                    origin = CommandPlace(run.partition, offset)
                     forwarded[partition].append((request.tenant, encode_command(request._replace(origin=origin))))
             acknowledged: list[Awaitable[int]] = [
                 self._producer.append(self._map.topic, partition, records) for partition, records in forwarded.items()
@@ -91,20 +103,39 @@ class Router:
             return None
         return request
 
-    async def _is_ours(self, request: Request, receipts: Receipts) -> bool:
-        platform, serving = self._regions(request.tenant)
-        if serving is None:
-            # Whoever was put into the catalog, or moved there, a moment ago is not refused for what was before.
-            await self._view.record(request.tenant)
-            platform, serving = self._regions(request.tenant)
-        if platform is None:
-            return True
-        if serving is None:
-            message = f"platform region {platform!r} of tenant {request.tenant!r} is mapped to no serving region"
-            self._replies.refuse_request(request, Rejection(RegionUnknown, message), receipts)
-        return serving == self._map.region
+    async def _be_exact(self, requests: Iterable[Request]) -> None:
+        """Bring the view up to now for tenants with commands that would not be forwarded by what it says."""
+        unsure = {request.tenant for request in requests if not self._is_sure(request)}
+        await asyncio.gather(*(self._view.record(tenant) for tenant in unsure))
 
-    def _regions(self, tenant: str) -> tuple[str | None, str | None]:
-        """The tenant's platform region and the region that serves it, as far as the catalog was read."""
-        platform = region_of(self._view, tenant)
-        return platform, None if platform is None else self._map.serving_region(platform)
+    def _is_sure(self, request: Request) -> bool:
+        known = self._known(request.tenant)
+        if known is None or known.entry is None or known.serving != self._map.region:
+            return False
+        return self._refusal(request, known) is None
+
+    def _is_ours(self, request: Request, receipts: Receipts) -> bool:
+        """Whether a command is to be forwarded; one that leads to nothing is refused by the region that serves it."""
+        known = self._known(request.tenant)
+        if known is None:
+            return True
+        ours = known.entry is None or known.serving in {None, self._map.region}
+        refused = self._refusal(request, known) if ours else None
+        if refused is not None:
+            self._replies.refuse_request(request, refused, receipts)
+        return ours and refused is None
+
+    def _refusal(self, request: Request, known: _Known) -> Rejection | None:
+        entry, serving = known
+        if entry is not None and serving is None:
+            message = f"platform region {entry.region!r} of tenant {request.tenant!r} is mapped to no serving region"
+            return Rejection(RegionUnknown, message)
+        return refusal(request.command, entry, self._replies.now())
+
+    def _known(self, tenant: str) -> _Known | None:
+        """The tenant's entry and region, as far as the catalog was read; None for an entry that cannot be read."""
+        try:
+            entry = self._view.summary(tenant)
+        except CatalogUnreadable:
+            return None
+        return _Known(entry, None if entry is None else self._map.serving_region(entry.region))

@@ -13,6 +13,7 @@ import pytest
 
 from streams.demo.workers import installed_command
 from streams.devstack.postgres import PostgresServer
+from streams.devstack.process import free_port
 from streams.terminal.signals import INTERRUPTED
 from tests.acceptance.command import COMMAND_SECONDS, RunningWorker, Shell
 from tests.acceptance.place import PARTITIONS, Place, held_sessions, make_tenant
@@ -171,7 +172,11 @@ def test_there_are_no_dead_letters_without_bad_input(shell: Shell) -> None:
     assert (unknown.code, unknown.err.startswith("input_invalid: there is no dead letter 0:17")) == (2, True)
 
 
-def test_watching_from_the_start_shows_what_was_and_what_comes_until_interrupted(shell: Shell) -> None:
+def test_watching_from_the_start_shows_what_was_and_what_comes_until_interrupted(
+    place: Place, shell: Shell, tenants: dict[str, dict[str, Any]]
+) -> None:
+    late = {**tenants["t1"]["database"], "port": free_port()}
+    place.put({**tenants["t1"], "tenant": "late", "database": late})
     with subprocess.Popen(  # noqa: S603 - the installed command
         [*installed_command(), "watch", "t1", "late", "--from", "start", "--json"],
         env=dict(shell.environment),

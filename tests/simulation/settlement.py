@@ -195,7 +195,7 @@ class Settlement:
             yield from self._readers(partition)
 
     def _lost_commands(self) -> Iterator[str]:
-        """A pause always leads to an event: one that was written and has none was lost."""
+        """A pause without an end always leads to an event: one that was written and has none was lost."""
         topics, moved = self._world.topics, self._world.catalog.moved
         for request, place in (*self._pauses(topics.commands), *self._pauses(topics.region_commands)):
             # What is asked of a tenant while another region serves it is left to that region.
@@ -210,7 +210,8 @@ class Settlement:
                     request = decode_command(
                         stored.key, stored.value, place, value_bytes_max=COMMAND_BYTES_MAX, forwarded=True
                     )
-                    if isinstance(request.command, PauseTenant):
+                    # One whose end has passed when it is read is refused.
+                    if isinstance(request.command, PauseTenant) and request.command.until is None:
                         yield request, place
 
     def _readers(self, partition: int) -> Iterator[str]:

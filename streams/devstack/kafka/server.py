@@ -47,6 +47,11 @@ BACK_SOON: Mapping[str, str] = MappingProxyType(
 session of the one before is over: 9 s as Kafka ships it, which is the better choice on a busy machine."""
 
 
+def new_cluster() -> str:
+    """A new id of a cluster, as Kafka writes them."""
+    return urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
+
+
 class KafkaServer:
     """A broker with its data, log and settings in one directory, listening on 127.0.0.1 only.
 
@@ -58,6 +63,7 @@ class KafkaServer:
         settings: more broker settings, or others than those chosen here.
         environment: where ``PATH`` and ``JAVA_HOME`` are looked up.
         process: the process that a former run left, to be taken over.
+        cluster: id of the cluster that several brokers make up, see :func:`new_cluster`; one of its own when left out.
     """
 
     def __init__(
@@ -70,6 +76,7 @@ class KafkaServer:
         settings: Mapping[str, str] | None = None,
         environment: Mapping[str, str] = os.environ,
         process: Process | None = None,
+        cluster: str | None = None,
     ) -> None:
         self.directory = directory.absolute()
         self.port = port or free_port()
@@ -80,6 +87,7 @@ class KafkaServer:
         self._cache = cache or default_cache(environment)
         self._settings = dict(settings or {})
         self._environment = environment
+        self._cluster = cluster or new_cluster()
 
     @property
     def bootstrap(self) -> str:
@@ -205,12 +213,11 @@ class KafkaServer:
         }
 
     def _format(self, java: Path, jars: Path, properties: Path) -> None:
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")
         command = [
             *(str(java), HEAP, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"),
             *self._log_options(),
             *("-cp", f"{jars}/*", "kafka.tools.StorageTool"),
-            *("format", "--config", str(properties), f"--cluster-id={cluster}", "--ignore-formatted"),
+            *("format", "--config", str(properties), f"--cluster-id={self._cluster}", "--ignore-formatted"),
         ]
         try:
             answer = subprocess.run(  # noqa: S603 - a program found on PATH and arguments made here

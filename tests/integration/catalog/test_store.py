@@ -21,7 +21,7 @@ from streams.kafka.compacted import latest
 from streams.kafka.partitioner import partition_of
 from streams.settings import Settings
 from streams.topics import Topics
-from tests.unit.catalog.examples import PASSWORD, tenant
+from tests.unit.catalog.examples import AUTHORITY, PASSWORD, tenant
 
 pytestmark = pytest.mark.kafka
 
@@ -142,7 +142,7 @@ def test_a_record_under_the_key_of_another_tenant_is_refused(settings: Settings,
 
 
 def test_a_record_that_is_too_large_is_named_with_its_tenant(catalog: Catalog) -> None:
-    huge = {**tenant()["database"], "ca": "x" * 9_000_000}
+    huge = {**tenant()["database"], "ca": "x" * 9_000_000 + f"\n{AUTHORITY}"}
     with pytest.raises(DeliveryFailed, match=r"tenant t1: .*too large"):
         catalog.put(validate(tenant("t1", database=huge)))
 

@@ -125,7 +125,7 @@ async def _in_the_middle(stage: Stage, relay: Relay) -> Killed:
     await limited.put(database={"password": "wrong"})
     await recovering.locked_out()
     await recovering.end_sessions()
-    (lost,) = await recovering.next("database.lost")
+    lost, _ = await recovering.next("database.lost", "database.lost")
     for _ in range(3):
         await refused(stage.client.connect(limited.name))
     limit = await limited.reaches("limit.reached")

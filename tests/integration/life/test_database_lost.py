@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from streams.devstack.postgres import PostgresServer
+from streams.wire.event import event_id
 from tests.integration.life.conftest import SHORT
 from tests.integration.life.region import Region
 from tests.integration.life.stage import READY, Stage, ended
@@ -23,11 +24,14 @@ async def test_a_lost_database_is_tried_at_once_when_an_operator_asks_for_it(cal
     tenant = await calm.connected()
     await tenant.locked_out()
     await tenant.end_sessions()
-    (lost,) = await tenant.next("database.lost")
-    assert lost.data.recovery_until == lost.time + WINDOW
+    lost, refused = await tenant.next("database.lost", "database.lost")
+    assert lost.data.recovery_until == refused.data.recovery_until == lost.time + WINDOW
     await until(lambda: bool(calm_region.logged("database.unavailable", tenant.name)))
     status = await calm.client.status(tenant.name)
     assert (status.lifecycle, status.database, status.why.code) == ("ready", "recovering", "recovering")
+    assert "UnableToConnectToTenantDatabase" in status.why.what
+    assert "SQLSTATE 28000" in status.why.what
+    assert status.why.since_event == event_id(tenant.name, refused.sequence, refused.claim)
     assert status.deadlines == {"database_recovery": lost.time + WINDOW}
     assert (await calm_region.pages.figures("tenant_connect_windows_open"))["database_recovery",] >= 1
     await tenant.locked_out(out=False)
@@ -48,7 +52,7 @@ async def test_a_database_is_restored_once_every_pooled_session_is_back(hasty: S
     await until(lambda: len(hasty_region.logged("database.unavailable", tenant.name)) >= 2)
     assert (await hasty.client.status(tenant.name)).database == "recovering"
     await tenant.sql(f'alter role "{tenant.role}" connection limit -1')
-    await tenant.next("database.restored")
+    await tenant.reaches("database.restored")
     after = await tenant.sessions()
     assert len(after) == 4
     assert not before.keys() & after.keys()
@@ -62,9 +66,11 @@ async def test_a_database_that_stays_away_stops_its_tenant_which_is_connected_ag
     await tenant.end_sessions()
     (lost,) = await tenant.next("database.lost")
     assert lost.data.recovery_until == lost.time + SHORT_WINDOW
-    stopping, stopped, again = await tenant.next("connect.stopping", "connect.stopped", "connect.requested")
+    stopping = await tenant.reaches("connect.stopping")
+    stopped, again = await tenant.next("connect.stopped", "connect.requested")
     exceeded = ("database_recovery_window_exceeded", "DatabaseConnectionRecoveryWindowExceeded")
     assert ended(stopping) == ended(stopped) == exceeded
+    assert "last with UnableToConnectToTenantDatabase" in stopped.data.message
     assert stopping.causation == "timer:database_recovery"
     assert stopping.time >= lost.data.recovery_until
     assert again.data.requested_by == "reconnector"
@@ -84,7 +90,7 @@ async def test_a_server_that_is_stopped_and_started_is_restored_for_all_its_tena
         assert lost.data.code == "DatabaseConnectionDown"
     await asyncio.to_thread(small_server.start)
     for tenant in tenants:
-        await tenant.next("database.restored")
+        await tenant.reaches("database.restored")
         assert len(await tenant.sessions()) == 2
 
 
@@ -97,7 +103,8 @@ async def test_a_password_that_is_rotated_breaks_nothing_that_is_open_and_its_en
     await tenant.end_sessions()
     await tenant.next("database.lost")
     await tenant.put(database={"password": "rotated"})
-    stopping, *_ = await tenant.next("connect.stopping", "connect.stopped", *READY)
+    stopping = await tenant.reaches("connect.stopping")
+    await tenant.next("connect.stopped", *READY)
     assert (stopping.data.reason, stopping.data.message) == ("requested", "the settings changed")
 
 

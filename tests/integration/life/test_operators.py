@@ -59,7 +59,7 @@ async def test_it_is_explained_why_a_tenant_is_not_ready_yet(calm: Stage) -> Non
         assert (await _why(calm, tenant)).code == "checking"
     await tenant.next("connect.requested", "connect.stopped")
     why = await _why(calm, tenant)
-    assert (why.code, why.next) == ("database_unavailable", "send `connect` to try again")
+    assert (why.code, why.next) == ("database_unavailable", "mend what the message names, then send `connect`")
     assert f":{silent}" in why.what
     await tenant.put(database={"port": port})
     runner = await tenant.administrator()
@@ -92,6 +92,7 @@ async def test_it_is_explained_why_a_tenant_that_is_ready_has_no_rows_streamed(c
     (lost,) = await tenant.next("replication.lost")
     why = await _why(calm, tenant)
     assert (why.code, why.at) == ("replication_waiting", lost.data.next_attempt_at)
+    assert "ReplicationConnectionDown" in why.what
     assert why.since_event == event_id(tenant.name, lost.sequence, lost.claim)
     await calm.client.retry(tenant.name, reason="no wish to wait", author="ada")
     await tenant.next("connect.retried", "replication.started")
@@ -108,9 +109,11 @@ async def test_it_is_explained_what_stopped_a_tenant_and_who_holds_it(calm: Stag
     assert why.since_event == event_id(tenant.name, paused.sequence, paused.claim)
     await calm.client.resume(tenant.name)
     assert (await _why(calm, tenant)).code == "requested"
+    await calm.client.connect(tenant.name)
     await tenant.put(suspended=True)
-    await refused(calm.client.connect(tenant.name))
-    assert (await _why(calm, tenant)).code == "suspended"
+    await tenant.reaches("connect.stopped")
+    why = await _why(calm, tenant)
+    assert (why.code, why.next) == ("suspended", "`tenants resume` lifts the suspension; then send `connect`")
     await tenant.put(suspended=False, database={"password": "wrong"})
     for _ in range(3):
         await refused(calm.client.connect(tenant.name))

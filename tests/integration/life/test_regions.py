@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Final, NamedTuple
 
 import pytest
 import pytest_asyncio
 
+from statemachine.commands import Status
 from streams.devstack.kafka.server import KafkaServer
 from streams.devstack.postgres import PostgresServer
 from streams.kafka.administration import apply
+from streams.kafka.clients import producer
 from streams.settings import Settings
+from streams.wire.command import ReplyTo, Request, encode_command
 from tests.integration.life.stage import READY, Stage, Tenant, ended, refused, staged
 from tests.integration.worker.scene import Scene
 from tests.support.region import fresh_region, working
+from tests.support.waiting import DEADLINE_S, until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.asyncio(loop_scope="session")]
+
+MOVES: Final = 40
+"""How often a tenant moves, to meet the moment at which one region knows of it and the other does not."""
 
 REGIONS: Final = {"lisbon": "west", "porto": "west", "riga": "east"}
 
@@ -82,6 +91,26 @@ async def test_a_tenant_that_moves_with_its_users_is_connected_without_being_ask
     requested, *_ = await Tenant(east, tenant.server, tenant.entry).next(*READY, "occupancy.used")
     assert requested.data.requested_by == "reconnector"
     assert len(await tenant.sessions()) == 2
+
+
+@pytest.mark.usefixtures("east")
+async def test_a_command_that_is_written_right_after_a_move_is_answered_though_nobody_sends_it_again(
+    west: Stage,
+) -> None:
+    tenant = await west.tenant(region="lisbon")
+    scene, writer = Scene(west.settings), producer(west.settings)
+    for number in range(MOVES):
+        await tenant.put(region=("riga", "lisbon")[number % 2])
+        name = f"after move {number} of {tenant.name}"
+        body = encode_command(Request(name, tenant.name, Status(), ReplyTo(scene.topics.replies, 0)))
+        writer.produce(scene.topics.commands, body, tenant.name)
+        assert await asyncio.to_thread(writer.flush, DEADLINE_S) == 0
+        await until(partial(_answered, scene, name))
+    assert {reply.outcome for reply in scene.replies()[name]} == {"ok"}
+
+
+def _answered(scene: Scene, command: str) -> bool:
+    return command in scene.replies()
 
 
 async def test_a_tenant_of_a_region_that_nobody_serves_is_refused_with_a_code_of_its_own(west: Stage) -> None:

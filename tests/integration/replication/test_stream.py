@@ -64,7 +64,6 @@ async def test_rows_written_while_nobody_streams_are_delivered_first(scene: Scen
 
 
 async def test_the_first_stream_ever_delivers_what_was_promised_before(scene: Scene, superuser: Any) -> None:
-    await insert(superuser)
     scene.promised_since = await superuser.fetchval("select clock_timestamp()")
     early = await insert(superuser, 3)
     async with scene.streaming() as stream:

@@ -9,10 +9,11 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
+from statemachine.errors import Initializing
 from streams.devstack.postgres import PostgresServer
 from streams.tenantdb.naming import REPLICATION, replication_session_name
 from tests.integration.life.region import Region
-from tests.integration.life.stage import Stage, Tenant, Told
+from tests.integration.life.stage import Stage, Tenant, Told, refused
 from tests.integration.streaming.conftest import SENDERS_MAX, SHORT, server_of
 from tests.integration.streaming.heard import Heard
 from tests.integration.streaming.place import end_walsenders, own_slot, slots, streamed, tenant_of, walsenders
@@ -24,6 +25,9 @@ pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.asyncio(loop_
 WINDOW = timedelta(hours=2)
 DELAY_MIN = timedelta(milliseconds=SHORT["replication_backoff_min_ms"])
 DELAY_MAX = timedelta(milliseconds=SHORT["replication_backoff_max_ms"])
+
+IMPATIENT_MS = 300
+"""Milliseconds that a caller waits who is to learn what it waits for."""
 
 
 @asynccontextmanager
@@ -70,6 +74,10 @@ async def is_put_off(stage: Stage, tenant: Tenant, first: Told, pages: Pages) ->
     assert status.deadlines.keys() == {"replication_attempt", "replication_recovery"}
     assert status.deadlines["replication_recovery"] == first.data.recovery_until
     assert status.why.at == status.deadlines["replication_attempt"] > first.data.next_attempt_at
+    assert first.data.code in status.why.what
+    refusal = await refused(stage.client.connect(tenant.name, wait="streaming", timeout_ms=IMPATIENT_MS))
+    assert isinstance(refusal, Initializing)
+    assert first.data.code in str(refusal)
     health = await stage.client.check_health(tenant.name)
     assert (health.healthy, health.replication_connected) == (True, False)
     assert (await pages.figures("tenant_connect_windows_open"))["replication_recovery",] >= 1

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from statemachine.errors import TenantNotFound, TenantSuspended
+from statemachine.events import Event
 from streams.catalog.store import Catalog
 from streams.client import ConnectClient
 from tests.integration.worker.scene import Scene, TenantDatabase
@@ -43,13 +44,36 @@ async def test_a_ready_tenant_that_is_not_wanted_any_more_gives_its_connection_u
         assert await database.sessions() == set()
         assert (await client.status("t1")).reason == reason
         await until(lambda: worker._effects.tenants == 0)
-        with pytest.raises(refusal):
-            await client.connect("t1")
+        before = scene.timeline("t1")
+        for _ in range(2):
+            with pytest.raises(refusal):
+                await client.connect("t1")
+            with pytest.raises(refusal):
+                await client.reload("t1")
+    assert scene.timeline("t1") == before
     scene.audit()
 
 
-async def test_the_health_of_a_tenant_that_nobody_knows_is_that_it_is_not_found(scene: Scene) -> None:
+async def test_a_tenant_that_nobody_knows_is_not_found_and_leaves_nothing_on_the_log(scene: Scene) -> None:
     async with scene.working(), ConnectClient(scene.settings) as client:
         with pytest.raises(TenantNotFound):
             await client.check_health("nobody")
+        with pytest.raises(TenantNotFound):
+            await client.reload("nobody")
     assert scene.events("nobody") == []
+    assert "nobody" not in {entry.event.tenant for entry in scene.entries() if isinstance(entry.event, Event)}
+
+
+async def test_who_is_put_into_the_catalog_is_never_refused_for_what_was_before(
+    scene: Scene, database: TenantDatabase
+) -> None:
+    catalog = Catalog(scene.settings)
+    async with scene.working(), ConnectClient(scene.settings) as client:
+        for _ in range(5):
+            await asyncio.to_thread(catalog.suspend, "t1")
+            with pytest.raises(TenantSuspended):
+                await client.connect("t1")
+            await asyncio.to_thread(catalog.resume, "t1")
+            assert (await client.connect("t1")).lifecycle == "ready"
+            await client.shutdown("t1")
+    assert await database.sessions() == set()

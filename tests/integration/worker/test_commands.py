@@ -118,7 +118,7 @@ async def test_a_tenant_that_nobody_knows_is_answered_so(scene: Scene) -> None:
         reply = await client.send("nobody", Connect(), timeout_s=DEADLINE_S)
     assert reply.error is not None
     assert reply.error.code == "tenant_not_found"
-    assert scene.events("nobody") == ["connect.requested", "connect.stopped"]
+    assert scene.events("nobody") == []
 
 
 async def test_a_pause_with_an_end_lifts_itself(scene: Scene) -> None:

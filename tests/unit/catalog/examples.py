@@ -7,8 +7,10 @@ from typing import Any
 from pydantic import SecretStr
 
 from streams.catalog.crypto import Cipher, new_key
+from tests.integration.tenantdb.certificates import authority
 
 PASSWORD = "hunter2-correct-horse"
+AUTHORITY = authority("an authority").pem
 CIPHER = Cipher({"k1": SecretStr(new_key())})
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from streams.catalog.validation import MASK, public, validate
 from streams.errors import InputInvalid
-from tests.unit.catalog.examples import PASSWORD, tenant, with_database
+from tests.unit.catalog.examples import AUTHORITY, PASSWORD, tenant, with_database
 
 
 def refusal(raw: object) -> str:
@@ -52,9 +52,9 @@ def test_a_wrong_field_is_named_with_what_it_must_be(raw: object, message: str) 
     [
         ({}, "require"),
         ({"ca": None}, "require"),
-        ({"ca": "an authority"}, "verify-full"),
-        ({"ca": "an authority", "tls": "require"}, "require"),
-        ({"ca": "an authority", "tls": "disable"}, "disable"),
+        ({"ca": AUTHORITY}, "verify-full"),
+        ({"ca": AUTHORITY, "tls": "require"}, "require"),
+        ({"ca": AUTHORITY, "tls": "disable"}, "disable"),
         ({"tls": "verify-full"}, "verify-full"),
     ],
 )
@@ -62,8 +62,33 @@ def test_an_authority_is_there_to_verify_with_unless_told_otherwise(fields: dict
     assert validate(with_database(**fields)).database.tls == tls
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no certificate",
+        "/etc/ssl/authority.pem",
+        AUTHORITY[:-40],
+        AUTHORITY.replace("\n", " "),
+        f"# Süd\n{AUTHORITY}",
+    ],
+    ids=["empty", "words", "a path", "cut short", "one line", "not ASCII"],
+)
+@pytest.mark.parametrize("tls", [None, "disable", "require", "verify-full"])
+def test_an_authority_that_is_no_pem_text_is_refused_whatever_the_mode(text: str, tls: str | None) -> None:
+    fields = {"ca": text} if tls is None else {"ca": text, "tls": tls}
+    said = refusal(with_database(**fields))
+    assert said.startswith("database.ca must be a certificate authority as PEM text")
+    assert "authority.pem" not in said
+
+
+def test_several_authorities_and_words_around_them_are_taken() -> None:
+    text = f"# The old one\n{AUTHORITY}\n# The new one\n{AUTHORITY}"
+    assert validate(with_database(ca=text)).database.ca == text
+
+
 def test_what_was_shown_of_an_entry_says_how_its_server_is_verified() -> None:
-    entry = validate(with_database(ca="an authority", tls="require"))
+    entry = validate(with_database(ca=AUTHORITY, tls="require"))
     again = {**public(entry), "database": {**public(entry)["database"], "password": PASSWORD}}
     assert validate(again) == entry
 

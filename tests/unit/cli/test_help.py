@@ -22,9 +22,11 @@ COMMANDS = sorted(leaves(application()))
 
 def test_every_command_of_the_contract_is_there() -> None:
     words = """
-        dev up|dev down|dev status|demo|topics apply|topics check|worker|tenants put|tenants get|tenants list
-        |tenants suspend|tenants resume|tenants remove|connect|status|list|shutdown|reload|health|why|pause|resume|retry
-        |watch|timeline|replay|audit verify|audit export|dead-letters list|dead-letters requeue|settings|schemas
+        dev up|dev down|dev status|dev tenant|dev row|demo|topics apply|topics check|worker
+        |tenants put|tenants get|tenants list|tenants suspend|tenants resume|tenants remove
+        |connect|status|list|shutdown|reload|health|why|pause|resume|retry|users report
+        |broadcasts|watch|timeline|replay|audit verify|audit export|dead-letters list|dead-letters requeue
+        |settings|schemas
     """
     wanted = {tuple(word.split()) for word in words.split("|")}
     assert wanted <= set(COMMANDS)

@@ -11,6 +11,8 @@ from statemachine.events import (
     ConnectRequested,
     ConnectStopped,
     DatabaseLost,
+    ReplicationLost,
+    ReplicationPostponed,
     TenantEventData,
 )
 from statemachine.state import StopReason, TenantState
@@ -37,7 +39,12 @@ NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
         ),
         (ConnectPaused("moving", "ops", NOON), "by ops: moving, until 2030-01-31 12:00:00Z"),
         (ConnectPaused(), "by an operator: no reason given"),
-        (DatabaseLost(NOON, None, "broken"), "recovery until 2030-01-31 12:00:00Z, message broken"),
+        (DatabaseLost(NOON, None, "broken."), "broken; tried again until 2030-01-31 12:00:00Z"),
+        (ReplicationLost("Down", "it ended.", NOON, NOON), "Down: it ended; tried again at 2030-01-31 12:00:00Z"),
+        (
+            ReplicationPostponed("Full", "none free", NOON, NOON, None, "pid 7"),
+            "Full: none free; blocked by pid 7; tried",
+        ),
     ],
 )
 def test_what_happened_is_told_in_words(data: TenantEventData, words: str) -> None:
@@ -52,7 +59,7 @@ def test_the_explanation_of_a_paused_tenant_says_who_why_and_until_when() -> Non
     state = given(ConnectPaused("moving", "ops", NOON)).state
     text = explanation(status_of(state, Owner("w1", 7))).plain.splitlines()
     assert text[0] == "t1 is absent: paused by ops: moving."
-    assert text[2] == "Next: it resumes by itself. At the latest at 2030-01-31 12:00:00Z."
+    assert text[2] == "Next, at 2030-01-31 12:00:00Z: it resumes by itself."
     assert text[3] == "w1 answered, which owns it under claim 7."
 
 

@@ -28,6 +28,12 @@ def test_databases_that_are_lost_are_counted_by_code(watch: Watch) -> None:
     assert watch.figure("tenant_connect_events_total", type="database.restored") == 2
 
 
+def test_a_database_whose_attempts_fail_otherwise_by_and_by_was_lost_once(watch: Watch) -> None:
+    watch.when(DatabaseLost(LATER, "DatabaseConnectionDown", ""), DatabaseLost(LATER, "Refused", ""), to=given(*READY))
+    assert watch.figures("tenant_connect_database_lost_total", "code") == {"DatabaseConnectionDown": 1}
+    assert watch.figure("tenant_connect_events_total", type="database.lost") == 2
+
+
 def test_streams_are_counted_as_they_start_break_and_are_put_off(watch: Watch) -> None:
     lost = ReplicationLost("ReplicationConnectionDown", "", SOON, LATER)
     postponed = ReplicationPostponed("ReplicationSlotInUse", "", SOON, LATER)

@@ -67,6 +67,11 @@ def test_what_breaks_below_a_stream_ends_the_connection(error: Exception) -> Non
     assert failure.blocked_by is None
 
 
+def test_a_server_that_said_nothing_is_told_of_in_words() -> None:
+    silent = psycopg2.DatabaseError("error with status PGRES_COPY_BOTH and no message from the libpq")
+    assert str(connection_down(silent, DATABASE)).endswith(": the server ended the connection without a word.")
+
+
 def test_a_message_says_what_was_tried_and_where_in_one_line() -> None:
     failure = setup_failure(ServerError("55000", "not\nnow.\n"), DATABASE, "Making the slot")
     assert str(failure) == (

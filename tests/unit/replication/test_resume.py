@@ -47,7 +47,14 @@ def test_the_first_stream_of_a_tenant_makes_up_for_nothing() -> None:
 def test_where_nothing_was_ever_streamed_rows_are_delivered_since_they_were_promised() -> None:
     since = NOW - timedelta(minutes=3)
     known = Known(promised_since=since)
-    assert plan(known, SERVER, retention=RETENTION, overlap=OVERLAP) == Plan(ByTime(since))
+    assert plan(known, SERVER, retention=RETENTION, overlap=OVERLAP) == Plan(ByTime(since - OVERLAP))
+
+
+def test_what_was_promised_longer_ago_than_rows_are_kept_may_be_missing_and_that_is_told() -> None:
+    since = NOW - RETENTION - timedelta(minutes=1)
+    assert plan(Known(promised_since=since), SERVER, retention=RETENTION, overlap=OVERLAP) == Plan(
+        ByTime(since - OVERLAP), Gap(None, "0/6000", Cause.NO_POINT, "inserted_at")
+    )
 
 
 def test_what_was_streamed_before_counts_for_more_than_what_was_promised() -> None:

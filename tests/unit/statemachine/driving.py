@@ -24,9 +24,9 @@ STATES: Final[Mapping[str, tuple[str, ...]]] = {
     "occupancy": tuple(state.value for state in Occupancy),
 }
 TENANTS: Final = tuple(
-    TenantState(TENANT, pause=pause, reconnect=reconnect, retry_at=retry_at, mode=mode)
-    for pause, reconnect, retry_at, mode in product(
-        (None, Pause("hold", "ada", None)), (False, True), (None, START), ReplicationMode
+    TenantState(TENANT, pause=pause, reconnect=reconnect, retry_at=retry_at, mode=mode, promised_since=promised_since)
+    for pause, reconnect, retry_at, mode, promised_since in product(
+        (None, Pause("hold", "ada", None)), (False, True), (None, START), ReplicationMode, (None, START)
     )
 )
 """A tenant for each combination of what guards look at."""

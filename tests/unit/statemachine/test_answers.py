@@ -7,8 +7,17 @@ from typing import Final
 
 import pytest
 
-from statemachine import Answer, Rejection, answer, decide
-from statemachine.commands import Command, Connect, ConnectionClosed, PauseTenant, Shutdown, Wait
+from statemachine import Answer, Rejection, Terms, answer, decide
+from statemachine.commands import (
+    Command,
+    Connect,
+    ConnectionClosed,
+    Deadline,
+    DeadlineReached,
+    PauseTenant,
+    Shutdown,
+    Wait,
+)
 from statemachine.errors import (
     ConnectRateLimitReached,
     PooledEndpoint,
@@ -35,6 +44,7 @@ from tests.unit.statemachine.situations import (
     READY,
     REPORTS,
     RETRY_AT,
+    SHUTDOWN_AT,
     SITUATIONS,
     STARTED,
     STOPPED_BY_PAUSE,
@@ -118,6 +128,15 @@ LEARNED: Final[dict[StopReason, type[Refused]]] = {
 }
 """The refusal that a stop reason becomes for a caller who waits for a connection."""
 
+MEANWHILE: Final = {
+    StopReason.REQUESTED,
+    StopReason.IDLE,
+    StopReason.REBALANCING,
+    StopReason.REMOVED,
+    StopReason.DATABASE_CLOSED,
+}
+"""The stops in which nothing is wrong with the database."""
+
 
 @pytest.mark.parametrize(("command", "situation", "expected"), cells(*ANSWERS))
 def test_a_command_is_answered_as_the_table_says(command: str, situation: str, expected: str) -> None:
@@ -143,7 +162,21 @@ def test_what_is_refused_when_it_is_decided_is_refused_in_the_same_words_when_it
 @pytest.mark.parametrize(("reason", "error"), LEARNED.items())
 def test_who_waits_for_a_connection_learns_why_it_stopped(reason: StopReason, error: type[Refused]) -> None:
     stopped = CHECKING.given(ConnectStopped(reason, None, "what was tried"))
-    assert answer(stopped.state, Connect()) == Rejection(error, "what was tried")
+    meanwhile = f"the tenant was stopped meanwhile, {reason.value}: " if reason in MEANWHILE else ""
+    assert answer(stopped.state, Connect()) == Rejection(error, f"{meanwhile}what was tried")
+
+
+def test_who_waits_while_the_tenant_idles_away_is_not_sent_to_its_database() -> None:
+    stopped = SITUATIONS["idle"].when(DeadlineReached(Deadline.IDLE_SHUTDOWN), at=SHUTDOWN_AT, terms=Terms(users=0))
+    reply = answer(stopped.when(ConnectionClosed()).state, Connect(wait=Wait.STREAMING))
+    assert isinstance(reply, Rejection)
+    assert reply.message == "the tenant was stopped meanwhile, idle: nobody used the tenant"
+    assert "mend the database" not in reply.error.remedy
+
+
+def test_a_stop_without_a_message_says_no_more_than_its_reason_to_who_waits() -> None:
+    reply = answer(CHECKING.given(ConnectStopped(StopReason.IDLE)).state, Connect())
+    assert reply == Rejection(TenantDatabaseUnavailable, "the tenant was stopped meanwhile, idle")
 
 
 def test_every_stop_reason_has_been_thought_of() -> None:
@@ -214,7 +247,10 @@ def test_a_connect_that_waits_for_rows_learns_why_there_will_be_none() -> None:
     stopping = SITUATIONS["waiting"].when(REPORTS["stream_over"], at=LONG_AFTER)
     assert answer(stopping.state, Connect(wait=Wait.STREAMING)) is Answer.PENDING
     reply = answer(stopping.when(ConnectionClosed()).state, Connect(wait=Wait.STREAMING))
-    assert reply == Rejection(TenantDatabaseUnavailable, "rows could not be streamed within the recovery window")
+    last = "last with ReplicationConnectionDown: the server closed the stream"
+    assert reply == Rejection(
+        TenantDatabaseUnavailable, f"rows could not be streamed within the recovery window, {last}"
+    )
 
 
 def test_a_connect_that_waits_for_rows_that_are_not_to_be_streamed_is_answered_when_ready() -> None:

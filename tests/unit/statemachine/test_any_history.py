@@ -161,12 +161,20 @@ class AnyHistory(RuleBasedStateMachine):
 
     @invariant()
     def a_recovery_window_is_open_exactly_while_the_database_recovers(self) -> None:
-        assert (self.state.recovery_until is not None) == (self.state.database is DatabaseHealth.RECOVERING)
+        recovers = self.state.database is DatabaseHealth.RECOVERING
+        assert (self.state.recovery_until is not None) == recovers
+        assert (self.state.database_failure is not None) == recovers
 
     @invariant()
     def a_stream_waits_exactly_while_it_has_a_next_attempt_a_window_and_a_delay(self) -> None:
         waits = self.state.replication is Replication.WAITING
-        for held in (self.state.next_attempt_at, self.state.replication_until, self.state.replication_delay):
+        state = self.state
+        for held in (
+            state.next_attempt_at,
+            state.replication_until,
+            state.replication_delay,
+            state.replication_failure,
+        ):
             assert (held is not None) == waits
 
     @invariant()

@@ -24,7 +24,7 @@ from statemachine.commands import (
     Shutdown,
     Wait,
 )
-from statemachine.connect_limit import CONNECT_FAILURES
+from statemachine.connect_limit import CONNECT_FAILURES, counts
 from statemachine.errors import ConnectRateLimitReached, TenantPaused
 from statemachine.events import (
     ConnectChecked,
@@ -37,6 +37,8 @@ from statemachine.events import (
 from statemachine.limits import CONNECT_FAILURES_MAX, CONNECT_FAILURES_WINDOW
 from statemachine.machines import Lifecycle
 from statemachine.state import StopReason
+from streams.errors import CatalogUnreadable, CredentialsUnreadable, KafkaUnreachable, RuntimeFailure
+from streams.tenantdb.failure import OperationalCode, Reason
 from tests.support.scenario import START, TERMS, Scenario, given
 from tests.unit.statemachine.situations import (
     CHECKED,
@@ -71,6 +73,23 @@ def _weighed(*seconds: float) -> Scenario:
 def test_the_limit_is_three_failures_within_five_seconds() -> None:
     assert (CONNECT_FAILURES_MAX, CONNECT_FAILURES_WINDOW) == (3, WINDOW)
     assert (Terms().failures_max, Terms().failures_window) == (3, WINDOW)
+
+
+@pytest.mark.parametrize("error", [KafkaUnreachable, CatalogUnreadable, CredentialsUnreadable])
+@pytest.mark.parametrize("before", [(), (CHECKED,)], ids=["checking", "provisioning"])
+def test_a_connect_that_did_not_come_as_far_as_the_database_does_not_count(
+    error: type[RuntimeFailure], before: tuple[ConnectChecked, ...]
+) -> None:
+    failed = EffectFailed(StopReason.DATABASE_UNAVAILABLE, error.code, error.meaning)
+    scenario = given()
+    for _ in range(CONNECT_FAILURES_MAX):
+        scenario = scenario.given(REQUESTED, *before).when(failed)
+    scenario.and_state(failures=(), lifecycle=Lifecycle.ABSENT)
+    assert scenario.when(FailuresWeighed()).decisions[-1] is None
+
+
+def test_every_failure_of_a_database_counts() -> None:
+    assert all(counts(StopReason(reason), code) for reason in Reason for code in OperationalCode)
 
 
 @pytest.mark.parametrize("seconds", [(0, 1, 2), (0, 0, 0), (0, 4.9, 4.99)])

@@ -19,10 +19,11 @@ from statemachine.commands import (
 from statemachine.events import ConnectRetried, ConnectStopped, ConnectStopping, DatabaseLost, DatabaseRestored
 from statemachine.limits import DATABASE_RECOVERY_WINDOW
 from statemachine.machines import DatabaseHealth, Lifecycle
-from statemachine.state import StopReason
+from statemachine.state import Failure, StopReason
 from tests.unit.statemachine.situations import LOST, PAUSED, READY, RECOVERY_UNTIL, SITUATIONS, STOPPED, STOPPING
 
 BROKEN = ConnectionLost("DatabaseConnectionDown", "the server closed the connection")
+REFUSED = ConnectionLost("UnableToConnectToTenantDatabase", "SQLSTATE 28P01: password authentication failed.")
 WINDOW_OVER = DeadlineReached(Deadline.DATABASE_RECOVERY)
 
 
@@ -43,6 +44,40 @@ def test_the_window_is_as_long_as_the_settings_say() -> None:
 
 def test_another_loss_does_not_lengthen_the_window() -> None:
     SITUATIONS["recovering"].when(BROKEN).then_nothing().and_state(recovery_until=RECOVERY_UNTIL)
+
+
+def test_an_attempt_that_fails_otherwise_is_told_once_and_leaves_the_window_as_it_is() -> None:
+    told = DatabaseLost(RECOVERY_UNTIL, REFUSED.code, REFUSED.message)
+    (
+        SITUATIONS["recovering"]
+        .when(REFUSED)
+        .then(told)
+        .and_state(database=DatabaseHealth.RECOVERING, database_failure=Failure(REFUSED.code, REFUSED.message))
+        .and_due(database_recovery=RECOVERY_UNTIL)
+        .when(REFUSED)
+        .then_nothing()
+    )
+
+
+def test_the_same_code_in_other_words_is_told_too() -> None:
+    starting = ConnectionLost(REFUSED.code, "SQLSTATE 57P03: the database system is starting up")
+    scenario = SITUATIONS["recovering"].when(REFUSED).when(starting)
+    again = DatabaseLost(RECOVERY_UNTIL, starting.code, starting.message)
+    scenario.then(DatabaseLost(RECOVERY_UNTIL, REFUSED.code, REFUSED.message), again)
+
+
+def test_a_database_that_is_back_has_no_failure_any_more() -> None:
+    for ending in ((DatabaseRestored(),), (STOPPING, STOPPED)):
+        SITUATIONS["recovering"].given(*ending).and_state(database_failure=None)
+
+
+def test_the_stop_at_the_end_of_the_window_says_what_stood_in_the_way_last() -> None:
+    scenario = SITUATIONS["recovering"].when(REFUSED).when(WINDOW_OVER, at=RECOVERY_UNTIL)
+    stop = scenario.state.stop
+    assert stop is not None
+    assert stop.message.endswith(
+        "last with UnableToConnectToTenantDatabase: SQLSTATE 28P01: password authentication failed"
+    )
 
 
 def test_a_restored_connection_closes_the_window() -> None:
@@ -69,7 +104,7 @@ def test_a_database_that_stays_away_stops_the_tenant_when_the_window_ends_and_no
     away = (
         StopReason.DATABASE_RECOVERY_WINDOW_EXCEEDED,
         "DatabaseConnectionRecoveryWindowExceeded",
-        "the database did not come back within its recovery window",
+        f"the database did not come back within its recovery window, last with {BROKEN.code}: {BROKEN.message}",
     )
     (
         SITUATIONS["recovering"]

@@ -17,8 +17,10 @@ from statemachine.events import (
     DatabaseLost,
     DatabaseRestored,
     PartitionsFailed,
+    ReplicationPostponed,
 )
 from statemachine.state import StopReason, TenantState
+from statemachine.why import CODES
 from tests.support.scenario import given
 from tests.unit.statemachine.situations import (
     ATTEMPT_AT,
@@ -82,6 +84,25 @@ EXPECTED: Final[dict[str, Expected]] = {
     "limited": Expected(Reaction.REST, LIMIT, "connect_rate_limit_reached", 7, RETRY_AT),
     "delayed": Expected(Reaction.REST, LIMIT, "connect_rate_limit_reached", 10, RETRY_AT),
 }
+
+NOT_WANTED: Final = {
+    StopReason.SUSPENDED: "`tenants resume`",
+    StopReason.TENANT_NOT_FOUND: "`tenants put`",
+    StopReason.REMOVED: "`tenants put`",
+    StopReason.REBALANCING: "another region",
+}
+"""Stops that the catalog asked for, and what comes first before they are connected again."""
+
+NEXT: Final = {
+    **NOT_WANTED,
+    StopReason.TOO_MANY_CONNECTIONS: "raise max_connections",
+    StopReason.DATABASE_UNAVAILABLE: "mend what the message names",
+    StopReason.POOLED_ENDPOINT: "mend what the message names",
+    StopReason.MIGRATIONS_FAILED: "mend what the message names",
+    StopReason.DATABASE_RECOVERY_WINDOW_EXCEEDED: "mend what the message names",
+    StopReason.REPLICATION_RECOVERY_WINDOW_EXCEEDED: "mend what the message names",
+}
+"""What each stop says of the next step, besides asking for a connection."""
 
 STREAMED: Final = {"starting", "streaming", "waiting", "postponed"}
 """The situations in which rows are to be streamed."""
@@ -156,7 +177,42 @@ def test_a_ready_tenant_says_whether_its_rows_are_streamed() -> None:
 
 
 def test_a_stream_that_waits_says_until_when_it_may() -> None:
-    assert STREAM_UNTIL.isoformat(timespec="seconds") in why(SITUATIONS["waiting"].state).next
+    explanation = why(SITUATIONS["waiting"].state)
+    assert f"{STREAM_UNTIL:%Y-%m-%d %H:%M:%SZ}" in explanation.next
+    assert explanation.at == ATTEMPT_AT
+
+
+def test_a_stream_that_waits_says_code_and_words_of_what_failed_last() -> None:
+    broken = why(SITUATIONS["waiting"].state).what
+    assert broken == "rows are not streamed: ReplicationConnectionDown: the server closed the stream"
+    blocked = why(SITUATIONS["postponed"].state).what
+    assert blocked.endswith("ReplicationMaxWalSendersReached: no sender is free; blocked by session 4711")
+
+
+def test_a_blocker_that_the_words_name_is_not_named_twice() -> None:
+    waited = ReplicationPostponed("Code", "It waited for session 4711.", ATTEMPT_AT, STREAM_UNTIL, None, "session 4711")
+    what = why(SITUATIONS["starting"].given(waited).state).what
+    assert what == "rows are not streamed: Code: It waited for session 4711"
+
+
+def test_a_recovering_database_says_code_and_words_of_what_failed_last() -> None:
+    scenario = SITUATIONS["recovering"]
+    lost = "the connection to the database was lost and is not back"
+    assert why(scenario.state).what == f"{lost}: DatabaseConnectionDown: the server closed the connection"
+    refused = DatabaseLost(RECOVERY_UNTIL, "UnableToConnectToTenantDatabase", "SQLSTATE 28P01: no such password.")
+    assert why(scenario.given(refused).state).what == (
+        f"{lost}: UnableToConnectToTenantDatabase: SQLSTATE 28P01: no such password"
+    )
+    assert why(READY.given(DatabaseLost(RECOVERY_UNTIL)).state).what == f"{lost}: no reason is known"
+
+
+def test_a_stream_that_is_being_started_says_that_its_slot_waits_for_open_transactions() -> None:
+    assert "waits for every transaction that is open" in why(SITUATIONS["starting"].state).next
+
+
+def test_an_idle_tenant_says_that_its_stream_is_still_being_started() -> None:
+    assert why(SITUATIONS["starting"].given(IDLE).state).what.endswith("its stream is being started")
+    assert why(SITUATIONS["idle"].state).what == "nobody uses the tenant"
 
 
 def test_a_limited_tenant_says_what_failed_last_and_how_to_lift_the_wait() -> None:
@@ -174,6 +230,13 @@ def test_a_tenant_that_was_stopped_because_it_was_idle_is_so_since_it_stopped() 
     assert (why(scenario.state).code, _since(scenario.state)) == ("idle", 6)
 
 
+def test_every_code_is_listed_and_every_listed_one_is_used() -> None:
+    resumed = why(READY.given(PAUSED, STOPPED_BY_PAUSE, ConnectResumed()).state).code
+    used = {resumed, *(expected.code for expected in EXPECTED.values())}
+    assert set(CODES) - set(StopReason) == used - set(StopReason)
+    assert len(CODES) == len(set(CODES))
+
+
 def test_every_reaction_is_called_for_somewhere() -> None:
     assert {expected.reaction for expected in EXPECTED.values()} == set(Reaction)
 
@@ -187,7 +250,58 @@ def test_a_stopped_tenant_is_explained_by_its_reason_code_and_message(reason: St
     explanation = why(CHECKING.given(ConnectStopped(reason, "SomeCode", "what was tried")).state)
     assert explanation.code == reason.value
     assert explanation.what == f"{reason.value} (SomeCode): what was tried"
-    assert explanation.next == "send `connect` to try again"
+    assert NEXT.get(reason, "send `connect`") in explanation.next
+
+
+@pytest.mark.parametrize("reason", NOT_WANTED)
+def test_what_the_catalog_does_not_want_is_not_connected_by_its_users(reason: StopReason) -> None:
+    state = CHECKING.given(ConnectStopped(reason)).state
+    assert why(state, 3) == why(state)
+
+
+@pytest.mark.parametrize("reason", [reason for reason in StopReason if reason not in NOT_WANTED])
+def test_a_tenant_that_is_used_says_that_it_is_connected_by_itself(reason: StopReason) -> None:
+    state = CHECKING.given(ConnectStopped(reason)).state
+    by_itself = "it is connected by itself within `RECONNECT_INTERVAL_MS`; to have it sooner, "
+    assert why(state, 3).next.startswith(f"3 users need it: {by_itself}")
+    assert why(state, 1).next.startswith(f"1 user needs it: {by_itself}")
+    assert "by itself" not in why(state, 0).next + why(state).next
+
+
+def test_a_tenant_that_was_never_connected_or_is_resumed_is_connected_for_its_users() -> None:
+    for state in (given().state, READY.given(PAUSED, STOPPED_BY_PAUSE, ConnectResumed()).state):
+        assert "by itself" in why(state, 2).next
+
+
+def test_what_the_catalog_says_now_is_said_though_no_event_says_it() -> None:
+    suspended = why(SITUATIONS["stopped"].state, 3, StopReason.SUSPENDED)
+    assert (suspended.code, suspended.next) == ("suspended", why(_stopped_by(StopReason.SUSPENDED)).next)
+    assert suspended.what.startswith("the tenant is suspended; it was stopped before: requested")
+    unknown = why(given().state, 0, StopReason.REMOVED)
+    assert (unknown.code, unknown.what, unknown.since) == ("tenant_not_found", "the catalog has no such tenant", None)
+    assert "`tenants put`" in unknown.next
+
+
+def test_what_an_event_said_already_is_not_said_twice() -> None:
+    for reason in NOT_WANTED:
+        assert why(_stopped_by(reason), 0, reason) == why(_stopped_by(reason))
+    unknown = _stopped_by(StopReason.TENANT_NOT_FOUND)
+    assert why(unknown, 0, StopReason.REMOVED) == why(unknown)
+
+
+def test_a_pause_and_a_live_connection_are_explained_whatever_the_catalog_says_now() -> None:
+    for situation in ("paused", "ready", "stopping"):
+        assert why(SITUATIONS[situation].state, 0, StopReason.SUSPENDED) == why(SITUATIONS[situation].state)
+
+
+def _stopped_by(reason: StopReason) -> TenantState:
+    return CHECKING.given(ConnectStopped(reason)).state
+
+
+def test_a_tenant_that_is_held_is_not_connected_by_its_users() -> None:
+    for situation in ("limited", "returning"):
+        assert why(SITUATIONS[situation].state, 2) == why(SITUATIONS[situation].state)
+    assert "connected by itself" not in why(SITUATIONS["paused"].state, 2).next
 
 
 def test_a_stop_without_code_and_message_is_explained_by_its_reason_alone() -> None:

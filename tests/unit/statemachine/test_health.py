@@ -8,9 +8,7 @@ import pytest
 
 from statemachine import Health, Terms, decide, health
 from statemachine.commands import CheckHealth
-from statemachine.errors import TenantNotFound
-from statemachine.rejections import Rejection
-from tests.support.scenario import START, TERMS, given
+from tests.support.scenario import START, given
 from tests.unit.statemachine.situations import MIGRATED, PARTITION_FAILED, SITUATIONS, TODAY, cells
 
 FOUND: Final = """
@@ -105,11 +103,9 @@ def test_a_failed_day_makes_a_tenant_at_rest_unhealthy_too() -> None:
     assert not health(SITUATIONS["stopped"].given(PARTITION_FAILED).state, 0, KNOWN).healthy
 
 
-def test_the_health_of_an_unknown_tenant_is_refused() -> None:
-    refused = Rejection(TenantNotFound, TenantNotFound.meaning)
+def test_the_health_of_a_tenant_that_a_view_does_not_know_yet_is_told() -> None:
     for scenario in SITUATIONS.values():
-        assert decide(scenario.state, CheckHealth(), START, Terms()) == refused
-        assert decide(scenario.state, CheckHealth(), START, TERMS) is None
+        assert decide(scenario.state, CheckHealth(), START, Terms()) is None
 
 
 def test_asking_for_health_starts_nothing() -> None:

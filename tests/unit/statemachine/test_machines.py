@@ -23,7 +23,7 @@ connect.requested      checking/not_paused+not_limited  -             -         
 connect.checked        -                                provisioning  -             -         -
 connect.provisioned    -                                -             ready         -         -
 connect.stopping       -                                stopping      stopping      stopping  stopping
-connect.stopped        absent/reconnecting              absent        absent        absent    absent
+connect.stopped        absent/expected                  absent        absent        absent    absent
 connect.paused         absent                           stopping      stopping      stopping  stopping
 connect.resumed        absent/paused                    -             -             -         stopping/paused
 connect.retried        -                                -             -             ready     -
@@ -45,7 +45,7 @@ migrations.finished    absent                           -             -         
 DATABASE: Final = """
 event                down  up          recovering
 connect.provisioned  up    -           -
-database.lost        -     recovering  -
+database.lost        -     recovering  recovering
 database.restored    -     -           up
 connect.stopped      down  down        down
 """
@@ -119,7 +119,7 @@ def test_each_guard_looks_at_one_thing_and_its_opposite_at_the_same(tenant: Tena
     assert {name: guard(tenant) for name, guard in GUARDS.items()} == {
         "paused": tenant.pause is not None,
         "not_paused": tenant.pause is None,
-        "reconnecting": tenant.reconnect,
+        "expected": tenant.reconnect or tenant.is_promised,
         "limited": tenant.retry_at is not None,
         "not_limited": tenant.retry_at is None,
         "replicated": tenant.mode in (ReplicationMode.DURABLE, ReplicationMode.TEMPORARY),

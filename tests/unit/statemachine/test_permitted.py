@@ -76,7 +76,7 @@ connect.stopped        absent      absent      absent      absent      absent   
 connect.paused         stopping    stopping    stopping    stopping    stopping    stopping    stopping    stopping
 connect.resumed        -           -           -           -           -           -           -           -
 connect.retried        ready       ready       ready       ready       ready       ready       ready       ready
-database.lost          -           recovering  recovering  recovering  recovering  recovering  recovering  recovering
+database.lost          recovering  recovering  recovering  recovering  recovering  recovering  recovering  recovering
 database.restored      up          -           -           -           -           -           -           -
 replication.started    -           streaming   streaming   streaming   streaming   -           -           -
 replication.lost       -           -           waiting     -           -           -           -           -

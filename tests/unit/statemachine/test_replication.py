@@ -39,6 +39,7 @@ from tests.unit.statemachine.situations import (
     REPORTS,
     SITUATIONS,
     STARTED,
+    STREAM_LOST,
     STREAM_UNTIL,
 )
 
@@ -236,7 +237,7 @@ def test_a_stream_that_stays_away_stops_the_tenant_when_its_window_ends_and_not_
     away = (
         StopReason.REPLICATION_RECOVERY_WINDOW_EXCEEDED,
         "ReplicationRecoveryWindowExceeded",
-        "rows could not be streamed within the recovery window",
+        f"rows could not be streamed within the recovery window, last with {STREAM_LOST.code}: {STREAM_LOST.message}",
     )
     (
         SITUATIONS["waiting"]

@@ -1,0 +1,192 @@
+"""``python -m tests.chaos``: see ``--help``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any, Final
+
+import cyclopts
+from rich.console import Console
+from rich.table import Table
+
+from tests.chaos.checker import check
+from tests.chaos.evidence import Finding
+from tests.chaos.nemeses import ROUNDS
+from tests.chaos.outages import Outage
+from tests.chaos.place import PARTITIONS, place
+from tests.chaos.play import Played, Script, play
+from tests.chaos.stage import HEALED_S
+from tests.chaos.tenants import Numbers
+
+FINDINGS_SHOWN_MAX: Final = 20
+
+UNFENCED_PATIENCE_S: Final = 5.0
+"""How long to wait for service where workers have no fence: they write logs that none can read."""
+
+app = cyclopts.App(name="chaos", help="Pull real plugs under load, and judge what is left.")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A round and what was found."""
+
+    name: str
+    seed: int
+    seconds: float
+    played: Played
+    findings: list[Finding]
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings and self.played.problem is None
+
+
+@app.default
+def chaos(
+    *,
+    seed: int = 1,
+    rounds: int = 0,
+    only: str = "",
+    refused: int = 300,
+    databases: int = 24,
+    rate: float = 60.0,
+    unfenced: bool = False,
+    keep: Annotated[Path | None, cyclopts.Parameter(name="--keep")] = None,
+    json_file: Annotated[Path | None, cyclopts.Parameter(name="--json")] = None,
+) -> None:
+    """Play rounds, one kind after the other.
+
+    Args:
+        seed: decides when what goes wrong, and with whom.
+        rounds: how many; each kind once when left out.
+        only: kinds, with commas between: F1, F2, F3, F3x3, F4 … F10, clock.
+        refused: tenants without a database.
+        databases: tenants with one; every second one is streamed.
+        rate: commands a second, besides those that ask whether anybody answers.
+        unfenced: switch the fence off in every worker; the round must be found out.
+        keep: a directory for what workers, brokers and databases wrote; a passing one when left out.
+        json_file: also write all figures to this file.
+    """
+    kinds = [kind.strip() for kind in only.split(",") if kind.strip()] or list(ROUNDS)
+    unknown = sorted(set(kinds) - ROUNDS.keys())
+    if unknown:
+        sys.exit(f"unknown: {', '.join(unknown)}; there are {', '.join(ROUNDS)}")
+    console = Console()
+    schedule = [(kinds[number % len(kinds)], seed + number) for number in range(rounds or len(kinds))]
+    console.print(f"seed {seed}: " + ", ".join(f"{kind} ({each})" for kind, each in schedule))
+    numbers = Numbers(refused, databases - databases // 2, databases // 2)
+    with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as passing:
+        directory = keep or Path(passing)
+        directory.mkdir(parents=True, exist_ok=True)
+        words = ("--unfenced",) if unfenced else ()
+        verdicts = asyncio.run(_play_all(console, directory.absolute(), schedule, numbers, rate, words))
+    for table in (_kinds_table(verdicts), _rounds_table(verdicts)):
+        console.print(table)
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_text(json.dumps([_figures(verdict) for verdict in verdicts], indent=1))
+    sys.exit(0 if all(verdict.clean for verdict in verdicts) else 1)
+
+
+async def _play_all(
+    console: Console,
+    directory: Path,
+    schedule: Sequence[tuple[str, int]],
+    numbers: Numbers,
+    rate: float,
+    words: tuple[str, ...],
+) -> list[Verdict]:
+    """Rounds in places with one broker first, then those with three: a place takes a while to make."""
+    verdicts: list[Verdict] = []
+    for brokers in sorted({ROUNDS[kind].brokers for kind, _ in schedule}):
+        async with place(directory / f"brokers-{brokers}", brokers=brokers) as where:
+            for kind, seed in schedule:
+                if ROUNDS[kind].brokers != brokers:
+                    continue
+                console.print(f"{kind}, seed {seed}: {(ROUNDS[kind].nemesis.__doc__ or '').partition(': ')[2] or kind}")
+                began = time.monotonic()
+                nemesis, _, workers = ROUNDS[kind]
+                chance = random.Random(f"{kind} {seed}").getrandbits(64)
+                patience_s = UNFENCED_PATIENCE_S if words else HEALED_S
+                script = Script(kind, nemesis, chance, numbers, rate, workers, words, patience_s)
+                played = await play(where, script, console.print)
+                findings = check(played.evidence, PARTITIONS)
+                verdicts.append(Verdict(kind, seed, time.monotonic() - began, played, findings))
+                _tell(console, verdicts[-1])
+    return verdicts
+
+
+def _tell(console: Console, verdict: Verdict) -> None:
+    evidence = verdict.played.evidence
+    rows = sum(map(len, evidence.committed.values()))
+    console.print(
+        f"  {verdict.seconds:.0f} s, {len(evidence.calls)} calls, {len(evidence.events)} records, {rows} rows: "
+        + ("nothing is wrong" if verdict.clean else "[bold red]found out[/]")
+    )
+    for finding in verdict.findings[:FINDINGS_SHOWN_MAX]:
+        console.print(f"  {finding}", style="red", markup=False)
+    if verdict.played.problem:
+        console.print(f"  {verdict.played.problem}", style="red", markup=False)
+    for skipped in verdict.played.skipped:
+        console.print(f"  left out: {skipped}", style="yellow", markup=False)
+
+
+def _kinds_table(verdicts: Sequence[Verdict]) -> Table:
+    table = Table(title="Time without an answer, by kind of fault")
+    for column in ("fault", "injected", "lasted, s", "silent p50, s", "longest, s"):
+        table.add_column(column, justify="left" if column == "fault" else "right")
+    found: defaultdict[str, list[Outage]] = defaultdict(list)
+    for verdict in verdicts:
+        for outage in verdict.played.outages:
+            found[outage.kind].append(outage)
+    for kind, outages in found.items():
+        silent = [outage.silent for outage in outages]
+        lasted = median(outage.lasted for outage in outages)
+        table.add_row(kind, f"{len(outages)}", f"{lasted:.1f}", f"{median(silent):.1f}", f"{max(silent):.1f}")
+    return table
+
+
+def _rounds_table(verdicts: Sequence[Verdict]) -> Table:
+    table = Table(title="Rounds")
+    for column in ("round", "seed", "s", "calls", "acknowledged", "events", "rows", "ended by themselves", "wrong"):
+        table.add_column(column, justify="left" if column == "round" else "right")
+    for verdict in verdicts:
+        figures = _figures(verdict)
+        names = ("seed", "seconds", "calls", "acknowledged", "events", "rows", "ended", "wrong")
+        table.add_row(verdict.name, *(str(figures[name]) for name in names))
+    return table
+
+
+def _figures(verdict: Verdict) -> dict[str, Any]:
+    evidence = verdict.played.evidence
+    return {
+        "round": verdict.name,
+        "seed": verdict.seed,
+        "seconds": round(verdict.seconds),
+        "calls": len(evidence.calls),
+        "acknowledged": sum(call.ok for call in evidence.calls),
+        "events": len(evidence.events),
+        "rows": sum(map(len, evidence.committed.values())),
+        "faults": [fault._asdict() for fault in verdict.played.faults],
+        "outages": [outage._asdict() for outage in verdict.played.outages],
+        "ended": verdict.played.ended.total(),
+        "wrong": len(verdict.findings) + (verdict.played.problem is not None),
+        "findings": [str(finding) for finding in verdict.findings],
+        "problem": verdict.played.problem,
+        "skipped": verdict.played.skipped,
+    }
+
+
+if __name__ == "__main__":
+    app()

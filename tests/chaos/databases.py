@@ -1,0 +1,110 @@
+"""Faults of databases: their weather, and what becomes of replication slots."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any, Final
+
+from streams.catalog.store import Catalog
+from streams.tenantdb.failure import DRIVER_ERRORS
+from tests.chaos.stage import Stage
+
+FULL_S: Final = 4.0
+OPEN_S: Final = 4.0
+HOGS_MAX: Final = 400
+"""Connections that are tried for, to leave no room."""
+
+END: Final = "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'realtime%'"
+DROP: Final = """
+select pg_drop_replication_slot(slot_name) from pg_replication_slots
+ where slot_name like 'supabase_realtime%' and not active
+"""
+
+
+async def weather(stage: Stage) -> None:
+    """F6: sessions are ended, the server crashes, has no room, and passwords change."""
+    server = stage.place.server
+    for _ in range(2):
+        with stage.fault("all sessions ended by the server", database=True):
+            await _ask(stage, END)
+        await stage.pause(2, 3)
+    with stage.fault("database server crashes", database=True):
+        await asyncio.to_thread(server.kill)
+        await stage.pause(1, 2)
+        await asyncio.to_thread(server.start)
+    await stage.serving()
+    await stage.pause(2, 3)
+    with stage.fault("no connection left", database=True):
+        hogs = await _hogs(stage)
+        await _ask_with(hogs[0], END)
+        await asyncio.sleep(FULL_S)
+        for hog in hogs:
+            hog.terminate()
+    await stage.serving()
+    with stage.fault("a password is changed", database=True):
+        await _rotate(stage)
+    await stage.serving()
+
+
+async def slots_lost(stage: Stage) -> None:
+    """F7: slots are dropped under their streams, and transactions of others hold up new ones."""
+    with stage.fault("slots dropped", database=True):
+        for _ in range(20):
+            await _ask(stage, END)
+            with contextlib.suppress(*DRIVER_ERRORS):
+                await _ask(stage, DROP)
+    await stage.pause(2, 3)
+    with stage.fault("a transaction holds up new slots", database=True):
+        session = await stage.place.server.superuser_connection()
+        transaction = session.transaction()
+        await transaction.start()
+        await session.fetchval("select txid_current()")
+        await _ask(stage, END)
+        with contextlib.suppress(*DRIVER_ERRORS):
+            await _ask(stage, DROP)
+        await asyncio.sleep(OPEN_S)
+        await transaction.rollback()
+        await session.close()
+    with stage.fault("WAL flooded by others", database=True):
+        await _ask(
+            stage, "select pg_logical_emit_message(false, 'x', repeat('x', 1048576)) from generate_series(1, 60)"
+        )
+        await _ask(stage, "checkpoint")
+    await stage.serving()
+
+
+async def _hogs(stage: Stage) -> list[Any]:
+    """Sessions of the administrator until the server has room for no more."""
+    hogs: list[Any] = []
+    with contextlib.suppress(*DRIVER_ERRORS):
+        while len(hogs) < HOGS_MAX:
+            hogs.append(await stage.place.server.superuser_connection())
+    return hogs
+
+
+async def _rotate(stage: Stage) -> None:
+    """The passwords of some tenants change, first at the server, then in the catalog."""
+    tenants = [tenant for tenant in stage.cast.real if tenant not in stage.cast.steady][:3]
+    catalog = Catalog(stage.settings)
+    for tenant in tenants:
+        password = f"rotated-{stage.chance.getrandbits(96):x}"
+        stage.evidence.secrets[f"the new password of {tenant}"] = password.encode()
+        await _ask(stage, f"alter role \"{tenant}\" password '{password}'")
+        await _ask(stage, f"select pg_terminate_backend(pid) from pg_stat_activity where usename = '{tenant}'")  # noqa: S608  names made here
+        await asyncio.sleep(0.5)
+        entry = await asyncio.to_thread(catalog.get, tenant)
+        database = entry.database.model_copy(update={"password": type(entry.database.password)(password)})
+        await asyncio.to_thread(catalog.put, entry.model_copy(update={"database": database}))
+
+
+async def _ask(stage: Stage, statement: str) -> None:
+    session = await stage.place.server.superuser_connection()
+    try:
+        await _ask_with(session, statement)
+    finally:
+        session.terminate()
+
+
+async def _ask_with(session: Any, statement: str) -> None:
+    await session.execute(statement)

@@ -1,0 +1,139 @@
+"""What a round leaves behind: what clients saw, what the topics hold, what the databases showed, what was logged."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+
+class Raw(NamedTuple):
+    """A record as Kafka has it; the value is looked into by the checker alone."""
+
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass(slots=True)
+class Call:
+    """One command of one client.
+
+    Attributes:
+        id: the command's id.
+        tenant: whose.
+        type: what was asked.
+        began: when it was sent, seconds since 1970.
+        ended: when the client had its outcome, None while it waits.
+        reply: the reply, as plain JSON values.
+        error: what the client was told in place of a reply.
+    """
+
+    id: str
+    tenant: str
+    type: str
+    began: float
+    ended: float | None = None
+    reply: dict[str, Any] | None = None
+    error: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was acknowledged."""
+        return self.reply is not None and self.reply["outcome"] == "ok"
+
+
+class Session(NamedTuple):
+    """A session of a worker with a tenant's database.
+
+    Attributes:
+        pid: process id of its backend.
+        claim: the claim in its name.
+        holder: whether it holds the tenant's lock.
+    """
+
+    pid: int
+    claim: int
+    holder: bool
+
+
+class Sight(NamedTuple):
+    """The sessions of one tenant, unchanged over several looks.
+
+    Attributes:
+        first: when they were seen so first, seconds since 1970.
+        last: when they were seen so last.
+        sessions: all of them.
+    """
+
+    first: float
+    last: float
+    sessions: frozenset[Session]
+
+
+@dataclass(slots=True)
+class Row:
+    """A broadcast as a client was given it."""
+
+    id: str
+    claim: int
+    lsn: str
+    ordinal: int
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Everything that is judged.
+
+    Attributes:
+        events: the events topic, in order within each partition.
+        topics: every other topic, by its contract's name.
+        calls: what the clients asked and were told.
+        watched: partition and offset of what a client was shown as counting; None where nobody watched.
+        committed: ids of rows that are committed for certain, by durable tenant.
+        unknown: ids of rows whose writer was not told.
+        delivered: what a client was given of each tenant's broadcasts, in its order.
+        sights: sessions over time, by tenant.
+        steady: tenants that nobody asked to stop, and whose database nothing happened to.
+        database_faults: when databases were disturbed, as (began, ended): sessions may change then.
+        secrets: what must not stand anywhere, each with a name that may be shown.
+        logs: what workers wrote, by name.
+        sessions_left: tenants that have sessions though all workers have stopped.
+        clocks_jumped: clocks of workers went wrong on purpose.
+        audit: what the service's own audit found, None where it was not asked.
+    """
+
+    events: list[Raw] = field(default_factory=list)
+    topics: dict[str, list[Raw]] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+    watched: set[tuple[int, int]] | None = None
+    committed: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    unknown: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    delivered: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    sights: dict[str, list[Sight]] = field(default_factory=lambda: defaultdict(list))
+    steady: set[str] = field(default_factory=set)
+    database_faults: list[tuple[float, float]] = field(default_factory=list)
+    secrets: dict[str, bytes] = field(default_factory=dict)
+    logs: dict[str, bytes] = field(default_factory=dict)
+    sessions_left: set[str] = field(default_factory=set)
+    clocks_jumped: bool = False
+    audit: list[str] | None = None
+
+
+class Finding(NamedTuple):
+    """Something that must not be.
+
+    Attributes:
+        rule: which promise is broken.
+        where: tenant, or topic with partition and offset.
+        what: what was found.
+    """
+
+    rule: str
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.where}: {self.what}"

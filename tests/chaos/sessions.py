@@ -1,0 +1,76 @@
+"""What the servers showed of workers' sessions, held against the log: one owner at a time, and nobody stays behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from streams.kafka.partitioner import partition_of
+from tests.chaos.evidence import Evidence, Finding, Sight
+from tests.chaos.fold import Log
+
+ENDING_S: Final = 3.0
+"""How long sessions of an older claim may be seen: beside the one that holds the lock they are being ended, and one
+whose worker was frozen ends with the next word from the group."""
+
+
+def check_sessions(evidence: Evidence, log: Log, partitions: int) -> Iterator[Finding]:
+    """Everything that is wrong with sessions."""
+    for tenant, sights in evidence.sights.items():
+        yield from _overlap(tenant, sights)
+        yield from _regained(tenant, sights)
+        yield from _unclaimed(tenant, sights, {claim.offset for claim in log.claims[partition_of(tenant, partitions)]})
+        if tenant in evidence.steady:
+            yield from _reopened(tenant, sights, evidence.database_faults)
+    for tenant in sorted(evidence.sessions_left):
+        yield Finding("sessions", tenant, "sessions are left though every worker has stopped")
+
+
+def _overlap(tenant: str, sights: Sequence[Sight]) -> Iterator[Finding]:
+    """A newer owner holds the lock, and sessions of an older one go on beside it."""
+    since: float | None = None
+    told = False
+    for sight in sights:
+        held = max((session.claim for session in sight.sessions if session.holder), default=-1)
+        older = sorted({session.claim for session in sight.sessions if session.claim < held})
+        since = None if not older else sight.first if since is None else since
+        told = told and bool(older)
+        if since is not None and sight.last - since > ENDING_S and not told:
+            told = True
+            yield Finding("two owners", tenant, f"claims {older} beside {held} for {sight.last - since:.1f} s")
+
+
+def _regained(tenant: str, sights: Sequence[Sight]) -> Iterator[Finding]:
+    """An older claim has the lock after a newer one had it: for a moment one may that does not know yet."""
+    highest, since = -1, 0.0
+    for sight in sights:
+        held = max((session.claim for session in sight.sessions if session.holder), default=highest)
+        since = sight.first if held >= highest else since
+        if sight.last - since > ENDING_S and held < highest:
+            yield Finding("two owners", tenant, f"claim {held} has the lock after {highest} had it")
+            return
+        highest = max(highest, held)
+
+
+def _unclaimed(tenant: str, sights: Sequence[Sight], claims: set[int]) -> Iterator[Finding]:
+    """The lock is held under a claim that never counted: an effect of an owner that was none."""
+    held = {session.claim for sight in sights for session in sight.sessions if session.holder}
+    for claim in sorted(held - claims):
+        yield Finding("no owner", tenant, f"the lock was held under claim {claim}, which does not count")
+
+
+def _reopened(tenant: str, sights: Sequence[Sight], faults: Sequence[tuple[float, float]]) -> Iterator[Finding]:
+    """The same owner holds the tenant by another session, though nothing happened to it."""
+    before: tuple[int, int, float] | None = None
+    for sight in sights:
+        for pid, claim, holder in sight.sessions:
+            if not holder:
+                continue
+            claim_before, pid_before, seen = before or (claim, pid, sight.first)
+            if claim == claim_before and pid != pid_before and not _disturbed(seen, sight.first, faults):
+                yield Finding("reopened", tenant, f"backend {pid} in the place of {pid_before} under claim {claim}")
+            before = (claim, pid, sight.last)
+
+
+def _disturbed(first: float, last: float, faults: Sequence[tuple[float, float]]) -> bool:
+    return any(began <= last and first <= ended for began, ended in faults)

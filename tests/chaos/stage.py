@@ -1,0 +1,114 @@
+"""The stage of a round: a region with its workers and tenants, under load, and what a nemesis may do to it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from statemachine.commands import Status
+from streams.kafka.partitioner import partition_of
+from streams.settings import Settings
+from tests.chaos.evidence import Evidence
+from tests.chaos.load import Load
+from tests.chaos.place import Place
+from tests.chaos.tenants import Cast
+from tests.chaos.workers import Crew
+
+READY_S: Final = 60.0
+HEALED_S: Final = 60.0
+"""How long everything may take to work again after the last fault."""
+
+LOOK_INTERVAL_S: Final = 0.1
+
+Say = Callable[[str], None]
+
+
+class Fault(NamedTuple):
+    """Something that went wrong.
+
+    Attributes:
+        kind: what.
+        began: when, seconds since 1970.
+        ended: when it was over, or healed.
+    """
+
+    kind: str
+    began: float
+    ended: float
+
+
+@dataclass(slots=True)
+class Stage:
+    """What a nemesis takes hold of.
+
+    Attributes:
+        place: broker, server, network.
+        settings: the region's.
+        crew: its workers.
+        cast: its tenants.
+        load: what is asked and written.
+        evidence: what is left behind.
+        chance: decides what goes wrong when.
+        say: shows a line.
+        patience_s: how long everything may take to work again.
+        faults: what went wrong so far.
+        skipped: what this machine cannot do.
+    """
+
+    place: Place
+    settings: Settings
+    crew: Crew
+    cast: Cast
+    load: Load
+    evidence: Evidence
+    chance: random.Random
+    say: Say
+    patience_s: float = HEALED_S
+    faults: list[Fault] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def fault(self, kind: str, *, database: bool = False) -> Iterator[None]:
+        """Something is wrong for as long as it is entered."""
+        began = time.time()
+        self.say(f"  {kind}")
+        try:
+            yield
+        finally:
+            self.faults.append(Fault(kind, began, time.time()))
+            if database:
+                # What was lost is opened again later.
+                self.evidence.database_faults.append((began, time.time() + HEALED_S))
+
+    async def serving(self) -> None:
+        """Return when somebody answers for every partition, asked from now on.
+
+        Raises:
+            TimeoutError: for some partition nobody does.
+        """
+        partitions = self.settings.partitions
+        by_partition = {partition_of(tenant, partitions): tenant for tenant in self.cast.everybody}
+
+        async def answers(tenant: str) -> None:
+            while not (await self.load.ask(tenant, Status(), timeout_s=self.patience_s)).ok:  # noqa: ASYNC110  it asks
+                await asyncio.sleep(LOOK_INTERVAL_S)
+
+        try:
+            async with asyncio.timeout(self.patience_s):
+                await asyncio.gather(*map(answers, by_partition.values()))
+        except TimeoutError:
+            tails = "\n".join(f"{worker.name}: {worker.tail[-1500:]}" for worker in self.crew.workers)
+            problem = f"not every partition is served {self.patience_s:.0f} s after a fault:\n{tails}"
+            raise TimeoutError(problem) from None
+
+    async def pause(self, least: float, most: float) -> None:
+        """Let the load go on for a while."""
+        await asyncio.sleep(self.chance.uniform(least, most))
+
+
+Nemesis = Callable[[Stage], Awaitable[None]]

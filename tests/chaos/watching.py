@@ -1,0 +1,91 @@
+"""Those who look on during a round: a client that watches events, one that hears broadcasts, one at the databases."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, Final
+
+from statemachine.errors import TenantConnectError
+from streams.client import ConnectClient
+from streams.devstack.postgres import PostgresServer
+from streams.tenantdb.failure import DRIVER_ERRORS
+from tests.chaos.evidence import Evidence, Row, Session, Sight
+
+SAMPLE_INTERVAL_S: Final = 0.05
+AGAIN_S: Final = 0.5
+
+SESSIONS: Final = r"""
+select activity.datname, activity.pid, substring(activity.application_name from ':([0-9]+)$')::bigint as claim,
+       exists (select from pg_locks as held
+                where held.pid = activity.pid and held.locktype = 'advisory' and held.granted) as holder
+  from pg_stat_activity as activity
+ where activity.datname is not null and activity.application_name ~ '^realtime_(connect|replication_connection):[0-9]+$'
+"""
+
+
+async def watch(client: ConnectClient, evidence: Evidence) -> None:
+    """Note what a client is shown as counting; after a failure it looks from the beginning again."""
+    evidence.watched = set()
+    while True:
+        try:
+            async for entry in client.watch(start="start"):
+                evidence.watched.add((entry.partition, entry.offset))
+        except TenantConnectError:
+            await asyncio.sleep(AGAIN_S)
+        else:
+            return
+
+
+async def hear(client: ConnectClient, evidence: Evidence) -> None:
+    """Note what a client is given of broadcasts."""
+    while True:
+        try:
+            async for heard in client.broadcasts(start="start"):
+                row = Row(heard.id, heard.claim, heard.lsn, heard.ordinal)
+                evidence.delivered[heard.tenant].append(row)
+        except TenantConnectError:
+            evidence.delivered.clear()
+            await asyncio.sleep(AGAIN_S)
+        else:
+            return
+
+
+async def sample(server: PostgresServer, evidence: Evidence) -> None:
+    """Note who has sessions with which database, as often as `SAMPLE_INTERVAL_S`."""
+    while True:
+        try:
+            session = await server.superuser_connection()
+        except DRIVER_ERRORS:
+            await asyncio.sleep(AGAIN_S)
+            continue
+        try:
+            while True:
+                note(evidence, time.time(), await session.fetch(SESSIONS))
+                await asyncio.sleep(SAMPLE_INTERVAL_S)
+        except DRIVER_ERRORS:
+            continue
+        finally:
+            session.terminate()
+
+
+def note(evidence: Evidence, now: float, rows: list[Any]) -> None:
+    """Add one look at all sessions."""
+    found: dict[str, set[Session]] = {tenant: set() for tenant in evidence.sights}
+    for row in rows:
+        found.setdefault(row["datname"], set()).add(Session(row["pid"], row["claim"], row["holder"]))
+    for tenant, sessions in found.items():
+        sights, seen = evidence.sights[tenant], frozenset(sessions)
+        if sights and sights[-1].sessions == seen:
+            sights[-1] = sights[-1]._replace(last=now)
+        else:
+            sights.append(Sight(now, now, seen))
+
+
+async def left(server: PostgresServer) -> set[str]:
+    """Tenants with sessions of a worker."""
+    session = await server.superuser_connection()
+    try:
+        return {row["datname"] for row in await session.fetch(SESSIONS)}
+    finally:
+        await session.close()
