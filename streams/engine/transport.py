@@ -29,6 +29,9 @@ FETCH_WAIT_MS_MAX: Final = 100
 CLOSED_WAIT_S: Final = 0.02
 """How long fetching rests, in seconds, while there is nothing that may be read."""
 
+RECOVERY_WAIT_S: Final = 0.05
+"""How long a fetch of a recovery may wait, in seconds: one that outlasts it would keep the inputs waiting."""
+
 RUN_RECORDS_MAX: Final = 1000
 """Records of a run, so that one partition cannot starve the others or the heartbeat."""
 
@@ -86,7 +89,13 @@ class RunConsumer(driver.Consumer):
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
         """Fetch, and hand over one message per run."""
-        fetched, _ = await self._wait_next_records(timeout)
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # mode takes any event
+        if not self._get_active_partitions():
+            # Faust would look again in a second, and so long would all commands wait.
+            await asyncio.sleep(CLOSED_WAIT_S)
+            return
+        fetched, _ = await self._wait_next_records(timeout if self._inputs_open else min(timeout, RECOVERY_WAIT_S))
         # Waiting may have lasted through a rebalance: what was fetched belongs to the generation there is now.
         generation = self.app.consumer_generation_id
         if fetched is None or self.should_stop or not self.flow_active:

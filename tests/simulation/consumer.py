@@ -170,6 +170,11 @@ class SimulatedConsumer(RunConsumer):
     def _is_changelog_tp(self, tp: TP) -> bool:
         return tp.topic == self._changelog
 
+    async def wait(self, *events: Any, timeout: Any = None) -> Any:  # noqa: ARG002  Faust's signature
+        """Wait for an event; its end is its task's."""
+        for event in events:
+            await event.wait()
+
     async def _wait_next_records(self, timeout: float) -> tuple[Any, Any]:  # noqa: ARG002  Faust's signature
         if not self.flow_active:
             await self.can_resume_flow.wait()
