@@ -82,7 +82,9 @@ class Engine:
     def use(self, registry: Registry) -> None:
         """Recover ``registry`` from the events topic."""
         changelog = self._topic(self._shape.events, acks=False, allow_empty=True)
-        table = RegistryTable(self._app, registry, changelog, self._failed, recovery_buffer_size=RECOVERY_BUFFER_RUNS)
+        table = RegistryTable(
+            self._app, registry, changelog, self._failed, self.lose, recovery_buffer_size=RECOVERY_BUFFER_RUNS
+        )
         self._app.tables.add(table)
 
     async def start(self) -> None:

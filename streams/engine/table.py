@@ -38,14 +38,22 @@ class RegistryTable(Table[str, TenantState]):
         registry: what it reads is folded there.
         changelog: the events topic.
         failed: told of a failure that the worker cannot survive; Faust would only log it.
+        lose: told of a partition that turned out to be another worker's.
     """
 
     def __init__(
-        self, app: AppT, registry: Registry, changelog: TopicT, failed: Callable[[Exception], None], **options: Any
+        self,
+        app: AppT,
+        registry: Registry,
+        changelog: TopicT,
+        failed: Callable[[Exception], None],
+        lose: Callable[[int, OwnershipLost], None],
+        **options: Any,
     ) -> None:
         super().__init__(app, name="registry", changelog_topic=changelog, **options)
         self._registry = registry
         self._failed = failed
+        self._lose = lose
 
     def __setitem__(self, key: str, value: TenantState) -> None:
         """A state is what its events made it."""
@@ -88,10 +96,12 @@ class RegistryTable(Table[str, TenantState]):
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
         """Own what was claimed."""
         try:
-            await self._registry.recovered(self._prove)
+            lost = await self._registry.recovered(self._prove)
         except Exception as error:  # noqa: BLE001  Faust would drop it
             self._failed(error)
             return
+        for number in lost:
+            self._lose(number, OwnershipLost(f"partition {number}: recovery found a newer owner's claim"))
         await super().on_recovery_completed(active_tps, standby_tps)
 
     async def _prove(self, partition: int) -> None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Final
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Final, cast
 
 import aiokafka
 from faust.transport.drivers import aiokafka as driver
@@ -29,6 +29,9 @@ FETCH_WAIT_MS_MAX: Final = 100
 CLOSED_WAIT_S: Final = 0.02
 """How long fetching rests, in seconds, while there is nothing that may be read."""
 
+RECOVERY_WAIT_S: Final = 0.05
+"""How long a fetch of a recovery may wait, in seconds: one that outlasts it would keep the inputs waiting."""
+
 RUN_RECORDS_MAX: Final = 1000
 """Records of a run, so that one partition cannot starve the others or the heartbeat."""
 
@@ -43,10 +46,16 @@ class RunConsumerThread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS_MAX  # noqa: SLF001  Faust passes a constant and offers no setting
         return consumer
 
-    async def committed(self, tp: TP) -> int | None:
-        """What the group has committed for a partition, as the broker knows it."""
-        committed: int | None = await self.call_thread(self._ensure_consumer().committed, tp)
-        return committed
+    async def committed(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """What the group has committed, as the broker knows it; partitions without are left out."""
+        return cast(dict[TP, int], await self.call_thread(self._committed, list(tps)))
+
+    async def _committed(self, tps: Sequence[TP]) -> dict[TP, int]:
+        # aiokafka's own method asks for one partition at a time.
+        coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001  see above
+        places = [aiokafka.TopicPartition(tp.topic, tp.partition) for tp in tps]
+        found = await coordinator.fetch_committed_offsets(places)
+        return {TP(*place): committed.offset for place, committed in found.items() if committed.offset >= 0}
 
     async def _fetch_records(self, consumer: aiokafka.AIOKafkaConsumer, *args: Any, **options: Any) -> Any:
         self._pause_unread(consumer)
@@ -80,7 +89,13 @@ class RunConsumer(driver.Consumer):
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
         """Fetch, and hand over one message per run."""
-        fetched, _ = await self._wait_next_records(timeout)
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # mode takes any event
+        if not self._get_active_partitions():
+            # Faust would look again in a second, and so long would all commands wait.
+            await asyncio.sleep(CLOSED_WAIT_S)
+            return
+        fetched, _ = await self._wait_next_records(timeout if self._inputs_open else min(timeout, RECOVERY_WAIT_S))
         # Waiting may have lasted through a rebalance: what was fetched belongs to the generation there is now.
         generation = self.app.consumer_generation_id
         if fetched is None or self.should_stop or not self.flow_active:
@@ -166,16 +181,18 @@ class RunConsumer(driver.Consumer):
 
     async def perform_seek(self) -> None:
         """Go back to what is committed on every input."""
-        await asyncio.gather(*(self.rewind(tp) for tp in self.assignment() if not self._is_changelog_tp(tp)))
+        await self.seek_wait(await self._starts([tp for tp in self.assignment() if not self._is_changelog_tp(tp)]))
         self._inputs_sought = True
 
     async def rewind(self, tp: TP) -> None:
         """Go back to what is committed on one input, or to its beginning where nothing is."""
-        committed = await self._thread.committed(tp)
-        start = (await self.earliest_offsets(tp))[tp] if committed is None else committed
-        if committed is not None:
-            self._committed_offset[tp] = committed
-        await self.seek(tp, start)
+        await self.seek(tp, (await self._starts([tp]))[tp])
+
+    async def _starts(self, tps: Sequence[TP]) -> dict[TP, int]:
+        committed = await self._thread.committed(tps)
+        self._committed_offset.update(committed)
+        fresh = [tp for tp in tps if tp not in committed]
+        return {**committed, **(await self.earliest_offsets(*fresh) if fresh else {})}
 
     async def seek(self, partition: TP, offset: int) -> None:
         """Seek one partition."""
@@ -190,9 +207,7 @@ class RunConsumer(driver.Consumer):
 
     async def prove_membership(self, tp: TP) -> bool:
         """Commit what is committed already: Kafka accepts that only from a member of the current generation."""
-        committed = await self._thread.committed(tp)
-        start = (await self.earliest_offsets(tp))[tp] if committed is None else committed
-        return await self._commit({tp: start})
+        return await self._commit(await self._starts([tp]))
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Forget what was done on partitions that are given back; it is committed by then."""

@@ -152,8 +152,11 @@ class Registry:
                 raise verdict
         return {owned.state.partition for owned in candidates if not owned.lost.is_set()}
 
-    async def recovered(self, prove: Prove) -> None:
+    async def recovered(self, prove: Prove) -> list[int]:
         """Recovery has read the log to its end: own what this worker's claims count for.
+
+        Returns:
+            The partitions that a newer owner was found for.
 
         Raises:
             LogCorrupt: the log cannot be read or folded.
@@ -162,15 +165,19 @@ class Registry:
         async with self._turn:
             claims, self._claims = self._claims, {}
             current = self._round
+            lost: list[int] = []
             for number, offset in claims.items():
                 state = self._states[number]
                 claim = await self._settle_claim(state, offset, prove)
                 if self._round != current:
-                    return
-                if claim is not None:
+                    return []
+                if claim is None:
+                    lost.append(number)
+                else:
                     owned = OwnedPartition(state, claim, self._surroundings, self._last[number])
                     self.owned[number] = owned
                     self._taken(owned)
+            return lost
 
     async def close(self) -> None:
         """Let every partition go."""

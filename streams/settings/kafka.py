@@ -101,7 +101,7 @@ class KafkaSettings(Theme):
         description="Milliseconds without a heartbeat after which a worker's partitions are given to others.",
     )
     heartbeat_interval_ms: Milliseconds = Field(
-        default=500,
+        default=200,
         description="Milliseconds between two heartbeats of a worker; this is also how soon it hears of a rebalance.",
     )
     linger_ms: Annotated[int, Field(ge=0)] = Field(

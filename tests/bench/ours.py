@@ -77,10 +77,11 @@ class TimedRegistry(Registry):
         super().fold(partition, records)
         self._folding += time.perf_counter() - begun
 
-    async def recovered(self, prove: Prove) -> None:
+    async def recovered(self, prove: Prove) -> list[int]:
         self._milestones.reached("folded", round(self._folding * 1_000_000))
-        await super().recovered(prove)
+        lost = await super().recovered(prove)
         self._stopwatch.owned(self._records)
+        return lost
 
 
 class TimedWorker(Worker):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from faust.types import TP
@@ -138,12 +138,10 @@ class SimulatedConsumer(RunConsumer):
         for tp, offset in partitions.items():
             await self.seek(tp, offset)
 
-    async def rewind(self, tp: TP) -> None:
-        """Go back to what is committed on one input, or to its beginning."""
-        committed = await self._link.ask(lambda: self._coordinator.committed.get(tp))
-        if committed is not None:
-            self._committed_offset[tp] = committed
-        await self.seek(tp, committed or 0)
+    async def _starts(self, tps: Sequence[TP]) -> dict[TP, int]:
+        committed = await self._link.ask(lambda: {tp: self._coordinator.committed.get(tp) for tp in tps})
+        self._committed_offset.update({tp: offset for tp, offset in committed.items() if offset is not None})
+        return {tp: offset or 0 for tp, offset in committed.items()}
 
     async def prove_membership(self, tp: TP) -> bool:
         """Commit what is committed already."""
@@ -171,6 +169,11 @@ class SimulatedConsumer(RunConsumer):
 
     def _is_changelog_tp(self, tp: TP) -> bool:
         return tp.topic == self._changelog
+
+    async def wait(self, *events: Any, timeout: Any = None) -> Any:  # noqa: ARG002  Faust's signature
+        """Wait for an event; its end is its task's."""
+        for event in events:
+            await event.wait()
 
     async def _wait_next_records(self, timeout: float) -> tuple[Any, Any]:  # noqa: ARG002  Faust's signature
         if not self.flow_active:

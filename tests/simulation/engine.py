@@ -272,9 +272,12 @@ class SimulatedEngine(Engine):
     async def _own(self) -> None:
         self._process.passes("recovered")
         try:
-            await self._registry.recovered(self._prove)
+            lost = await self._registry.recovered(self._prove)
         except Exception as error:  # noqa: BLE001  as the table does; Faust goes on
             self._failed(error)
+            return
+        for number in lost:
+            self.lose(number, OwnershipLost(f"partition {number}: recovery found a newer owner's claim"))
 
     async def _prove(self, partition: int) -> None:
         tp = TP(self._shape.commands, partition)

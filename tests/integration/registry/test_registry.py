@@ -34,8 +34,8 @@ class Holder:
             raise OwnershipLost
         self.proved.append(partition)
 
-    async def recover(self) -> None:
-        await self.registry.recovered(self.prove)
+    async def recover(self) -> list[int]:
+        return await self.registry.recovered(self.prove)
 
     async def _drop(self, number: int) -> None:
         self.dropped.append(number)
@@ -156,7 +156,7 @@ async def test_a_newer_claim_found_in_recovery_is_left_its_partition(ground: Gro
     await holder.registry.assign([0], 1)
     await ground.claim("successor", 2)
     holder.registry.fold(0, ground.records(0, 0, 2))
-    await holder.recover()
+    assert await holder.recover() == [0]
     assert holder.taken == []
 
 
