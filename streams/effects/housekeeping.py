@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import structlog
 
@@ -14,6 +14,7 @@ from statemachine.commands import PartitionFailed, PartitionMade
 from statemachine.machines import Lifecycle
 from statemachine.state import TenantState
 from streams.effects.means import Means
+from streams.effects.unforeseen import INTERNAL_ERROR, OF_THE_LOG
 from streams.effects.wanted import Unwanted, entry_of, server_of
 from streams.errors import KafkaUnreachable
 from streams.tenantdb.failure import TenantDatabaseFailure
@@ -21,6 +22,9 @@ from streams.tenantdb.retention import Kept, housekeep
 from streams.worker.office import Owner
 
 log = structlog.get_logger(__name__)
+
+OTHERS_TOLD_MAX: Final = 5
+"""Names of tables that are told of those which no retention drops; there may be thousands."""
 
 
 class Schedule(NamedTuple):
@@ -106,12 +110,16 @@ class Housekeeping:
         try:
             async with self._places:
                 kept = await self._housekeep(tenant)
+            self._report(household, tenant, kept)
+        except OF_THE_LOG:
+            raise
         except (Unwanted, KafkaUnreachable) as error:
             log.warning("housekeeping.left_out", tenant=tenant, error=str(error))
         except TenantDatabaseFailure as error:
             log.warning("housekeeping.failed", tenant=tenant, code="JanitorFailedToDeleteOldMessages", error=str(error))
-        else:
-            self._report(household, tenant, kept)
+        except Exception:
+            # An error that nobody thought of is this tenant's; the others are looked after all the same.
+            log.exception("housekeeping.failed", tenant=tenant, code=INTERNAL_ERROR)
 
     async def _housekeep(self, tenant: str) -> Kept:
         database = (await entry_of(self._means, tenant)).database
@@ -132,6 +140,9 @@ class Housekeeping:
             log.warning("retention.failed", tenant=tenant, code=code, day=day.isoformat(), error=message)
         if kept.dropped.days:
             log.info("retention.dropped", tenant=tenant, days=[day.isoformat() for day in kept.dropped.days])
+        others = kept.dropped.others
+        if others:
+            log.warning("retention.others_left", tenant=tenant, number=len(others), first=others[:OTHERS_TOLD_MAX])
 
 
 def _first_day(kept: Kept) -> str:

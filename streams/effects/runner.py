@@ -15,6 +15,7 @@ from statemachine.state import TenantState
 from streams.effects.means import Means
 from streams.effects.streaming import forget_point
 from streams.effects.tenant import TenantWork
+from streams.effects.unforeseen import OF_THE_LOG
 from streams.effects.wanted import Unwanted, entry_of, server_of
 from streams.errors import KafkaUnreachable
 from streams.tenantdb.check import check
@@ -65,19 +66,19 @@ class EffectRunner:
         if state.retry_at is not None:
             owner.report(state.tenant, SettingsChanged(), "effect:catalog")
         elif work is not None:
-            self._spawn(work.reconsider())
+            self._spawn(work.reconsider(), state.tenant)
 
     def removed(self, owner: Owner, state: TenantState) -> None:
         """The tenant's catalog entry is gone: nothing of it is to be resumed. What is held is closed before."""
         work = self._work.get(owner, {}).get(state.tenant)
         if state.stream is not None and (work is None or work.resting) and not self._closed:
-            self._spawn(forget_point(self._means, state.tenant))
+            self._spawn(forget_point(self._means, state.tenant), state.tenant)
 
     def migrate(self, owner: Owner, tenant: str) -> None:
         """Bring the database of a tenant that is not connected up to date, once at a time."""
         if tenant not in self._migrating and not self._closed:
             self._migrating.add(tenant)
-            self._spawn(self._migrate(owner, tenant))
+            self._spawn(self._migrate(owner, tenant), tenant)
 
     async def forget(self, owner: Owner) -> None:
         """End the work of the owner's tenants and close what they hold."""
@@ -114,13 +115,15 @@ class EffectRunner:
         """Nothing is done for a tenant any more, and nothing held: most tenants are at rest, and cost nothing."""
         self._work.get(owner, {}).pop(tenant, None)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def _spawn(self, work: Coroutine[Any, Any, None], tenant: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=f"{work.__qualname__} of {tenant}")
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
-        if isinstance(error, Exception):
+        if isinstance(error, OF_THE_LOG):
             self._means.failed(error)
+        elif isinstance(error, Exception):
+            log.error("effect.failed", effect=task.get_name(), exc_info=error)

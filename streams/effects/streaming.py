@@ -14,6 +14,7 @@ from statemachine.errors import TenantConnectError
 from statemachine.machines import DatabaseHealth
 from statemachine.state import TenantState
 from streams.effects.means import Means
+from streams.effects.unforeseen import OF_THE_LOG
 from streams.effects.wanted import Unwanted, entry_of, server_of, wanted
 from streams.replication.failure import ReplicationCode, ReplicationFailure
 from streams.replication.order import StreamOrder
@@ -93,9 +94,30 @@ class StreamWork:
     async def _guard(self) -> None:
         try:
             while True:
-                await self._attempt(await self._due())
+                await self._tried(await self._due())
         except Exception as error:  # noqa: BLE001  a stream that ended unnoticed would be missed by nobody
             self._means.failed(error)
+
+    async def _tried(self, state: TenantState) -> None:
+        try:
+            await self._attempt(state)
+        except OF_THE_LOG:
+            raise
+        except Exception:
+            # An error that nobody thought of is this tenant's, and must not end the work for all the others.
+            log.exception("replication.attempt_failed", tenant=self._tenant)
+            await self._abandon()
+            message = "The stream ended with an error of the service; see its log."
+            self._fail(ReplicationFailure(ReplicationCode.START_FAILED, message))
+
+    async def _abandon(self) -> None:
+        """End a stream whose error may be in ending it."""
+        stream, self._stream = self._stream, None
+        try:
+            if stream is not None:
+                await _finished(stream.close(planned=False))
+        except Exception:
+            log.exception("replication.not_closed", tenant=self._tenant)
 
     async def _due(self) -> TenantState:
         """Wait for a state that knows of the last report, and for its next attempt.
@@ -129,12 +151,6 @@ class StreamWork:
             return
         except TenantConnectError as error:
             self._fail(ReplicationFailure(ReplicationCode.START_FAILED, str(error)))
-            return
-        except Exception:
-            # An error that nobody thought of is this tenant's, and must not end the work for all the others.
-            log.exception("replication.attempt_failed", tenant=self._tenant)
-            message = "Starting the stream ended with an error of the service; see its log."
-            self._fail(ReplicationFailure(ReplicationCode.START_FAILED, message))
             return
         self._tell(self._stream)
         failure = await self._stream.lost()

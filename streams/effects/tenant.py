@@ -26,6 +26,7 @@ from streams.catalog.entry import Database
 from streams.effects.backoff import delays_ms
 from streams.effects.means import Means
 from streams.effects.streaming import Holding, StreamWork, forget_point
+from streams.effects.unforeseen import OF_THE_LOG, unforeseen
 from streams.effects.wanted import Unwanted, Wanted, entry_of, server_of, wanted
 from streams.errors import CatalogUnreadable, CredentialsUnreadable, KafkaUnreachable
 from streams.tenantdb.check import check
@@ -120,6 +121,16 @@ class TenantWork:
     async def _follow(self, previous: asyncio.Task[None] | None, due: Reaction) -> None:
         await _end(previous)
         try:
+            await self._try(due)
+        except OF_THE_LOG as error:
+            self._means.failed(error)
+        except Exception:
+            # An error that nobody thought of is this tenant's, and must not end the work for all the others.
+            log.exception("effect.failed", tenant=self._tenant, effect=due.value)
+            await self._give_up(due)
+
+    async def _try(self, due: Reaction) -> None:
+        try:
             await self._perform(due)
         except Unwanted as error:
             await self._close_all()
@@ -133,7 +144,20 @@ class TenantWork:
             await self._close_all()
             failure = EffectFailed(StopReason.DATABASE_UNAVAILABLE, error.code, str(error))
             self._report(failure, f"effect:{due.value}")
-        except Exception as error:  # noqa: BLE001  a tenant whose work ended unnoticed would be stuck for ever
+
+    async def _give_up(self, due: Reaction) -> None:
+        """End what is held after an error that nobody thought of, which may be in ending it, and tell of it."""
+        try:
+            await self._close_all()
+        except Exception:
+            log.exception("effect.not_closed", tenant=self._tenant, effect=due.value)
+        try:
+            report = unforeseen(due)
+            if report is None:
+                self._rested()
+            else:
+                self._report(report, f"effect:{due.value}")
+        except Exception as error:  # noqa: BLE001  who takes no reports serves no tenant, and this one would be stuck
             self._means.failed(error)
 
     async def _perform(self, due: Reaction) -> None:

@@ -60,7 +60,7 @@ def tls_context(database: Database) -> ssl.SSLContext | None:
     bound_tls_buffers()
     try:
         shared = _encrypting() if database.tls is Tls.REQUIRE else _verifying(database.ca)
-    except (ssl.SSLError, ValueError) as error:
+    except (ssl.SSLError, ValueError, TypeError) as error:  # the last for text that is not all ASCII
         raise TenantDatabaseFailure(
             Reason.UNAVAILABLE,
             OperationalCode.UNABLE_TO_CONNECT,
