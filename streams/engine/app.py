@@ -75,9 +75,19 @@ class Engine:
         self._lost: set[TP] = set()
         self._generation: int | None = None
         self._broken = False
+        self._heard: Callable[[TP], None] = _nobody_listens
         self._app = self._create_app()
         self._app.agent(self._topic(shape.region_commands), name="decide")(self._agent(decide))
         self._app.agent(self._topic(shape.commands), name="route")(self._agent(route))
+
+    @property
+    def inputs(self) -> set[TP] | None:
+        """The partitions of commands that are read; None while a rebalance or a recovery keeps them waiting."""
+        return self._consumer.inputs
+
+    def listen(self, heard: Callable[[TP], None]) -> None:
+        """Tell of each run that was read from an input."""
+        self._heard = heard
 
     def use(self, registry: Registry) -> None:
         """Recover ``registry`` from the events topic."""
@@ -154,6 +164,7 @@ class Engine:
         """Hand a run to its handler, in order and without a hole, and see to its end in the background."""
         run = cast(Run, event.value)
         tp, consumer = event.message.tp, self._consumer
+        self._heard(tp)
         self._notice_generation(event.message.generation_id)
         if self._broken or not await self._has_room(tp) or consumer.is_stale(run):
             event.ack()
@@ -239,3 +250,7 @@ class Engine:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _nobody_listens(_: TP) -> None:
+    return

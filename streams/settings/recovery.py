@@ -25,3 +25,12 @@ class RecoverySettings(Theme):
         default=60_000,
         description="Milliseconds a recovery may stand still before the worker ends and says where it stood.",
     )
+    canary_interval_ms: Milliseconds = Field(
+        default=5_000,
+        description="How often a worker sends a record to each partition of commands that it reads, in milliseconds.",
+    )
+    canary_timeout_ms: Milliseconds = Field(
+        default=30_000,
+        description="Milliseconds such a record may be on a partition without being read before the worker ends, so "
+        "that another one gets its tenants.",
+    )
