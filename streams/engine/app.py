@@ -22,6 +22,9 @@ RUNS_BUFFERED_MAX: Final = 64
 RECOVERY_BUFFER_RUNS: Final = 2
 """Runs folded at once in recovery; 1 has a meaning of its own in Faust."""
 
+STANDBY_BUFFER_RUNS: Final = 1
+"""Runs folded at once by whoever follows a partition: it is never behind what it has read."""
+
 Handler = Callable[[Run], Awaitable[None]]
 """Handles a run: what is decided is decided when it returns, what it returns ends when that is done."""
 
@@ -40,6 +43,7 @@ class Shape(NamedTuple):
         session_timeout_s: how long the group waits for a silent member.
         heartbeat_interval_s: how often a member shows that it lives.
         runs_in_flight_max: runs of a partition begun and not done.
+        standbys: workers that follow each partition beside its owner.
         data_dir: where Faust may keep files of its own.
     """
 
@@ -53,6 +57,7 @@ class Shape(NamedTuple):
     session_timeout_s: float
     heartbeat_interval_s: float
     runs_in_flight_max: int
+    standbys: int
     data_dir: Path
 
 
@@ -92,9 +97,8 @@ class Engine:
     def use(self, registry: Registry) -> None:
         """Recover ``registry`` from the events topic."""
         changelog = self._topic(self._shape.events, acks=False, allow_empty=True)
-        table = RegistryTable(
-            self._app, registry, changelog, self._failed, self.lose, recovery_buffer_size=RECOVERY_BUFFER_RUNS
-        )
+        buffers = {"recovery_buffer_size": RECOVERY_BUFFER_RUNS, "standby_buffer_size": STANDBY_BUFFER_RUNS}
+        table = RegistryTable(self._app, registry, changelog, self._failed, self.lose, **buffers)
         self._app.tables.add(table)
 
     async def start(self) -> None:
@@ -140,7 +144,7 @@ class Engine:
             store="memory://",
             stream_buffer_maxsize=RUNS_BUFFERED_MAX,
             stream_wait_empty=True,
-            table_standby_replicas=0,
+            table_standby_replicas=shape.standbys,
             topic_allow_declare=False,
             topic_disable_leader=True,
             topic_partitions=shape.partitions,
