@@ -14,6 +14,7 @@
     ├── LogCorrupt             log_corrupt
     ├── EngineStopped          engine_stopped
     ├── RecoveryStalled        recovery_stalled
+    ├── ConsumerSilent         consumer_silent
     ├── SnapshotsLocked        snapshots_locked        exit code 2
     ├── OwnershipLost          ownership_lost
     ├── CredentialsUnreadable  credentials_unreadable
@@ -132,6 +133,14 @@ class RecoveryStalled(RuntimeFailure):
     code = "recovery_stalled"
     meaning = "The worker was given partitions and does not get on with rebuilding their state."
     remedy = "The message says where each partition stands; see that Kafka is well and start the worker again."
+
+
+class ConsumerSilent(RuntimeFailure):
+    """The consumer reads nothing any more, and does not know it."""
+
+    code = "consumer_silent"
+    meaning = "What arrived on a partition of commands was not read for too long; the worker ends, so that others do."
+    remedy = "Start the worker again; if it repeats, see whether fetches from the brokers get through."
 
 
 class SnapshotsLocked(RuntimeFailure):

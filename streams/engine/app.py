@@ -22,6 +22,9 @@ RUNS_BUFFERED_MAX: Final = 64
 RECOVERY_BUFFER_RUNS: Final = 2
 """Runs folded at once in recovery; 1 has a meaning of its own in Faust."""
 
+STANDBY_BUFFER_RUNS: Final = 1
+"""Runs folded at once by whoever follows a partition: it is never behind what it has read."""
+
 Handler = Callable[[Run], Awaitable[None]]
 """Handles a run: what is decided is decided when it returns, what it returns ends when that is done."""
 
@@ -40,6 +43,7 @@ class Shape(NamedTuple):
         session_timeout_s: how long the group waits for a silent member.
         heartbeat_interval_s: how often a member shows that it lives.
         runs_in_flight_max: runs of a partition begun and not done.
+        standbys: workers that follow each partition beside its owner.
         data_dir: where Faust may keep files of its own.
     """
 
@@ -53,6 +57,7 @@ class Shape(NamedTuple):
     session_timeout_s: float
     heartbeat_interval_s: float
     runs_in_flight_max: int
+    standbys: int
     data_dir: Path
 
 
@@ -75,16 +80,25 @@ class Engine:
         self._lost: set[TP] = set()
         self._generation: int | None = None
         self._broken = False
+        self._heard: Callable[[TP], None] = _nobody_listens
         self._app = self._create_app()
         self._app.agent(self._topic(shape.region_commands), name="decide")(self._agent(decide))
         self._app.agent(self._topic(shape.commands), name="route")(self._agent(route))
 
+    @property
+    def inputs(self) -> set[TP] | None:
+        """The partitions of commands that are read; None while a rebalance or a recovery keeps them waiting."""
+        return self._consumer.inputs
+
+    def listen(self, heard: Callable[[TP], None]) -> None:
+        """Tell of each run that was read from an input."""
+        self._heard = heard
+
     def use(self, registry: Registry) -> None:
         """Recover ``registry`` from the events topic."""
         changelog = self._topic(self._shape.events, acks=False, allow_empty=True)
-        table = RegistryTable(
-            self._app, registry, changelog, self._failed, self.lose, recovery_buffer_size=RECOVERY_BUFFER_RUNS
-        )
+        buffers = {"recovery_buffer_size": RECOVERY_BUFFER_RUNS, "standby_buffer_size": STANDBY_BUFFER_RUNS}
+        table = RegistryTable(self._app, registry, changelog, self._failed, self.lose, **buffers)
         self._app.tables.add(table)
 
     async def start(self) -> None:
@@ -130,7 +144,7 @@ class Engine:
             store="memory://",
             stream_buffer_maxsize=RUNS_BUFFERED_MAX,
             stream_wait_empty=True,
-            table_standby_replicas=0,
+            table_standby_replicas=shape.standbys,
             topic_allow_declare=False,
             topic_disable_leader=True,
             topic_partitions=shape.partitions,
@@ -154,6 +168,7 @@ class Engine:
         """Hand a run to its handler, in order and without a hole, and see to its end in the background."""
         run = cast(Run, event.value)
         tp, consumer = event.message.tp, self._consumer
+        self._heard(tp)
         self._notice_generation(event.message.generation_id)
         if self._broken or not await self._has_room(tp) or consumer.is_stale(run):
             event.ack()
@@ -239,3 +254,7 @@ class Engine:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _nobody_listens(_: TP) -> None:
+    return

@@ -85,9 +85,11 @@ class RegistryTable(Table[str, TenantState]):
     ) -> None:
         """Claim what is new. A standby that becomes active is not newly assigned: the actives are compared."""
         name = self.changelog_topic_name
-        actives = {tp.partition for tp in self.app.assignor.assigned_actives() if tp.topic == name}
+        assignor = self.app.assignor
+        actives = {tp.partition for tp in assignor.assigned_actives() if tp.topic == name}
+        standbys = {tp.partition for tp in assignor.assigned_standbys() if tp.topic == name}
         try:
-            await self._registry.assign(actives, generation_id)
+            await self._registry.assign(actives, generation_id, standbys)
         except Exception as error:
             self._failed(error)
             raise

@@ -120,6 +120,13 @@ class RunConsumer(driver.Consumer):
         """Inputs are read only from Faust's last seek of a recovery on: before, it throws away what is queued."""
         return {tp for tp in tps if self._inputs_open or self._is_changelog_tp(tp)}
 
+    @property
+    def inputs(self) -> set[TP] | None:
+        """The inputs that are read; None while a rebalance or a recovery keeps them waiting."""
+        if not (self._inputs_open and self.flow_active):
+            return None
+        return {tp for tp in self.assignment() if not self._is_changelog_tp(tp)}
+
     def is_unread(self, tp: TP) -> bool:
         """Whether nobody reads a partition now: events that the table's owner writes need not come back to it."""
         return self._inputs_open and self._is_changelog_tp(tp) and tp not in self._active_partitions

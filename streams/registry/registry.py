@@ -70,6 +70,8 @@ class Registry:
         self._states: dict[int, PartitionState] = {}
         self._last: dict[int, bytes] = {}
         self._claims: dict[int, int] = {}
+        self._assigned: set[int] = set()
+        self._standbys: set[int] = set()
         self._generation: int | None = None
         self._round = 0
         self._turn = asyncio.Lock()
@@ -77,7 +79,7 @@ class Registry:
     @property
     def assigned(self) -> tuple[int, ...] | None:
         """The partitions that the group gave this worker; None before the first assignment."""
-        return None if self._generation is None else tuple(self._states)
+        return None if self._generation is None else tuple(sorted(self._assigned))
 
     def folded(self, partition: int) -> int:
         """Offset of the last record folded, `NOTHING_FOLDED` for none."""
@@ -97,7 +99,7 @@ class Registry:
             self._fold(self._state(partition), records)
 
     def positions(self) -> Mapping[int, int]:
-        """Per partition that is recovered or owned, the offset up to which it is folded and acknowledged."""
+        """Per partition that is followed, recovered or owned, the offset up to which it is folded and acknowledged."""
         return {number: state.folded for number, state in self._states.items()}
 
     async def snapshot(self, partition: int) -> Snapshot | None:
@@ -109,31 +111,39 @@ class Registry:
         owned = self.owned.get(partition)
         return await owned.snapshot() if owned is not None else self._recovering(partition)
 
-    async def assign(self, partitions: Iterable[int], generation: int) -> None:
+    async def assign(self, partitions: Iterable[int], generation: int, standbys: Iterable[int] = ()) -> None:
         """The group gave this worker ``partitions`` in ``generation``: let others go, claim the new ones.
 
-        A worker that missed a generation was out: everything it kept is suspect, so it is dropped.
+        A worker that missed a generation was out: everything it kept as an owner is suspect, so it is dropped. What it
+        followed for others it read from the log alone, and goes on from there.
+
+        Args:
+            partitions: what it is to own.
+            generation: the group's.
+            standbys: what it is to follow, so that it could own it soon.
 
         Raises:
             DeliveryFailed: a claim was not acknowledged in time.
         """
-        assigned = set(partitions)
+        assigned, following = set(partitions), set(standbys)
         self._claims = {}
         self._round += 1
         async with self._turn:
-            await self._assign(assigned, generation)
+            await self._assign(assigned, generation, following - assigned)
 
-    async def _assign(self, assigned: set[int], generation: int) -> None:
+    async def _assign(self, assigned: set[int], generation: int, standbys: set[int]) -> None:
         missed = self._generation is not None and generation != self._generation + 1
         self._generation = generation
         kept = await self._kept(assigned)
         await asyncio.gather(*(self._drop(number) for number in list(self.owned) if missed or number not in kept))
-        for number in list(self._states):
-            if number not in self.owned:
-                self._leave(number, self._recovering(number))
+        warm = self._standbys & (assigned | standbys)
+        for number in self._states.keys() - self.owned.keys() - warm:
+            self._leave(number, self._recovering(number))
+        self._assigned, self._standbys = assigned, standbys
         fresh = sorted(assigned - self.owned.keys())
+        cold = sorted((assigned | standbys) - self.owned.keys() - warm)
         claims = asyncio.gather(*(self._claim(number, generation, 0) for number in fresh))
-        loaded, offsets = await asyncio.gather(self._shelf.load(fresh), claims)
+        loaded, offsets = await asyncio.gather(self._shelf.load(cold), claims)
         for number, state in loaded.items():
             self._states[number] = state
             self._last.pop(number, None)

@@ -87,5 +87,6 @@ def shape_of(settings: Settings) -> Shape:
         session_timeout_s=settings.session_timeout_ms / 1000,
         heartbeat_interval_s=settings.heartbeat_interval_ms / 1000,
         runs_in_flight_max=settings.runs_in_flight_max,
+        standbys=settings.standbys,
         data_dir=settings.data_dir / "faust" / settings.worker_name,
     )

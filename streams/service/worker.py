@@ -31,6 +31,7 @@ from streams.registry.partition import OwnedPartition, Surroundings
 from streams.registry.registry import Registry
 from streams.replication.broadcaster import Broadcaster
 from streams.replication.positions import Positions
+from streams.service.canaries import canaries_of
 from streams.service.failures import Failures
 from streams.service.limits import effect_bounds, schedule_of, session_limits, shape_of, stream_limits
 from streams.service.observer import RowObserver
@@ -105,6 +106,7 @@ class Worker:
         self._housekeeping = Housekeeping(means, schedule_of(settings), means.chance, self._owners.all)
         self._router = Router(self._create_map(), self._view, self._producer, replies, self._dead_letters)
         self._engine = Engine(shape_of(settings), self._owners.decide, self._router.route, self._failures.tell)
+        self._canaries = canaries_of(settings, self._engine)
         self._registry = self._create_registry()
         self._engine.use(self._registry)
         self._stopping = False
@@ -189,6 +191,7 @@ class Worker:
         self._rounds.forever(self._housekeeping.run())
         self._rounds.forever(self._snapshots.run(self._registry))
         self._rounds.forever(self._stall.run())
+        self._rounds.forever(self._canaries.run())
 
     def _create_view(self) -> CatalogView:
         return CatalogView(

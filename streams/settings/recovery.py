@@ -21,7 +21,21 @@ class RecoverySettings(Theme):
         default=20_000,
         description="Events of a partition after which its state is written without waiting for that interval.",
     )
+    standbys: Annotated[int, Field(ge=0)] = Field(
+        default=1,
+        description="Workers that follow each partition beside its owner, so that one of them can take it over without "
+        "reading the log first; each folds every event once more.",
+    )
     recovery_stall_ms: Milliseconds = Field(
         default=60_000,
         description="Milliseconds a recovery may stand still before the worker ends and says where it stood.",
+    )
+    canary_interval_ms: Milliseconds = Field(
+        default=5_000,
+        description="How often a worker sends a record to each partition of commands that it reads, in milliseconds.",
+    )
+    canary_timeout_ms: Milliseconds = Field(
+        default=30_000,
+        description="Milliseconds such a record may be on a partition without being read before the worker ends, so "
+        "that another one gets its tenants.",
     )

@@ -129,7 +129,7 @@ class PartitionOwner:
         """
         work = self._begin()
         now = self._office.now()
-        for record in run.records:
+        for record in run.commands():
             try:
                 request = self._read(run, record)
             except Unreadable as error:

@@ -79,7 +79,7 @@ class Router:
         async with self._turns[run.partition]:
             receipts = self._producer.receipts()
             forwarded: defaultdict[int, list[tuple[str | None, bytes]]] = defaultdict(list)
-            requests = [(record.offset, self._read(run, record, receipts)) for record in run.records]
+            requests = [(record.offset, self._read(run, record, receipts)) for record in run.commands()]
             await self._be_exact([request for _, request in requests if request is not None])
             for offset, request in requests:
                 if request is not None and self._is_ours(request, receipts):

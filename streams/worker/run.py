@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple, Protocol
+
+CANARY: Final = b'{"type":"canary"}'
+"""The value of a record without a key that a worker sends to see that it still reads the partition."""
 
 
 class Fetched(Protocol):
@@ -47,3 +50,7 @@ class Run(NamedTuple):
     def last(self) -> int:
         """The last record's offset."""
         return self.records[-1].offset
+
+    def commands(self) -> Iterator[Fetched]:
+        """The records that somebody meant to be acted on."""
+        return (record for record in self.records if record.key is not None or record.value != CANARY)

@@ -65,9 +65,9 @@ class TimedRegistry(Registry):
         self._records = 0
         self._folding = 0.0
 
-    async def assign(self, partitions: Iterable[int], generation: int) -> None:
+    async def assign(self, partitions: Iterable[int], generation: int, standbys: Iterable[int] = ()) -> None:
         self._stopwatch.assigned()
-        await super().assign(partitions, generation)
+        await super().assign(partitions, generation, standbys)
 
     def fold(self, partition: int, records: list[Record]) -> None:
         if not self._records:

@@ -12,8 +12,10 @@ from streams.registry.registry import Registry
 _ASSIGN = Registry.assign
 
 
-async def _assign_and_wait(registry: Registry, partitions: Iterable[int], generation: int) -> None:
-    await _ASSIGN(registry, partitions, generation)
+async def _assign_and_wait(
+    registry: Registry, partitions: Iterable[int], generation: int, standbys: Iterable[int] = ()
+) -> None:
+    await _ASSIGN(registry, partitions, generation, standbys)
     sys.stdout.write("claimed\n")
     sys.stdout.flush()
     # Nothing else of the process is to go on meanwhile.
