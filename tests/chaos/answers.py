@@ -90,7 +90,8 @@ def _unanswered(evidence: Evidence, log: Log, answered: set[str | None]) -> Iter
 
 def _commands(evidence: Evidence) -> dict[str, tuple[str, str]]:
     """Tenant and type of every command on the topic that clients write to, by id."""
-    return dict(_command(record) for record in evidence.topics.get("commands", ()))
+    # What a worker writes to see whether it reads has no key, and is nobody's command.
+    return dict(_command(record) for record in evidence.topics.get("commands", ()) if record.key is not None)
 
 
 def _command(record: Raw) -> tuple[str, tuple[str, str]]:
