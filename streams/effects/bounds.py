@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
+from typing import NamedTuple
 
 
 class Places:
@@ -18,34 +19,42 @@ class Places:
     """
 
     def __init__(self, number: int) -> None:
+        self._number = number
         self._free = number
         self._order = count()
         self._waiting: list[tuple[bool, int, asyncio.Future[None]]] = []
-        self._turns: dict[str, asyncio.Future[None]] = {}
 
-    async def take(self, who: str, *, first: bool) -> None:
-        """Take a place, before everybody who does not go ``first``."""
+    @property
+    def unused(self) -> bool:
+        """Nobody has a place, and then nobody waits for one."""
+        return self._free == self._number
+
+    async def take(self, turns: set[Turn], *, first: bool) -> None:
+        """Take a place, before everybody who does not go ``first``.
+
+        Args:
+            turns: has the turn for as long as it is waited for.
+            first: go before the others.
+        """
         if self._free > 0:
             self._free -= 1
             return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._turns[who] = turn
-        self._queue(turn, first=first)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        turn = Turn(self, future)
+        self._queue(future, first=first)
+        turns.add(turn)
         try:
-            await turn
+            await future
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if future.done() and not future.cancelled():
                 self.leave()
             raise
         finally:
-            if self._turns.get(who) is turn:
-                del self._turns[who]
+            turns.discard(turn)
 
-    def promote(self, who: str) -> None:
-        """Whoever waits under this name goes first from now on."""
-        turn = self._turns.get(who)
-        if turn is not None:
-            self._queue(turn, first=True)
+    def promote(self, turn: Turn) -> None:
+        """Whoever waits for this turn goes first from now on."""
+        self._queue(turn.future, first=True)
 
     def leave(self) -> None:
         """Give a place to whoever is next."""
@@ -60,6 +69,18 @@ class Places:
         heapq.heappush(self._waiting, (not first, next(self._order), turn))
 
 
+class Turn(NamedTuple):
+    """Somebody waits.
+
+    Attributes:
+        places: for one of these.
+        future: done once it is had.
+    """
+
+    places: Places
+    future: asyncio.Future[None]
+
+
 class Bounds:
     """Lets a bounded number of effects run at once.
 
@@ -72,12 +93,19 @@ class Bounds:
 
     def __init__(self, per_worker_max: int, per_server_max: int) -> None:
         self._worker = Places(per_worker_max)
-        self._servers: defaultdict[str, Places] = defaultdict(lambda: Places(per_server_max))
+        self._per_server_max = per_server_max
+        self._servers: dict[str, Places] = {}
+        self._turns: defaultdict[str, set[Turn]] = defaultdict(set)
+
+    @property
+    def servers(self) -> int:
+        """Servers that somebody works against or waits for."""
+        return len(self._servers)
 
     def promote(self, tenant: str) -> None:
-        """Somebody uses the tenant: what waits for it goes first."""
-        for places in (*self._servers.values(), self._worker):
-            places.promote(tenant)
+        """Somebody uses the tenant: what waits for it goes first, at a cost that does not grow with the servers."""
+        for turn in self._turns.get(tenant, ()):
+            turn.places.promote(turn)
 
     @asynccontextmanager
     async def place(self, server: str, tenant: str, *, first: bool = False) -> AsyncIterator[None]:
@@ -88,13 +116,28 @@ class Bounds:
             tenant: whose work it is.
             first: go before everybody who does not: a tenant that somebody uses.
         """
-        places = self._servers[server]
-        await places.take(tenant, first=first)
+        places = self._servers.get(server)
+        if places is None:
+            places = self._servers[server] = Places(self._per_server_max)
         try:
-            await self._worker.take(tenant, first=first)
+            await self._take(places, tenant, first=first)
             try:
-                yield
+                await self._take(self._worker, tenant, first=first)
+                try:
+                    yield
+                finally:
+                    self._worker.leave()
             finally:
-                self._worker.leave()
+                places.leave()
         finally:
-            places.leave()
+            # Who was given up may come to know of it when there are others under the name already.
+            if places.unused and self._servers.get(server) is places:
+                del self._servers[server]
+
+    async def _take(self, places: Places, tenant: str, *, first: bool) -> None:
+        turns = self._turns[tenant]
+        try:
+            await places.take(turns, first=first)
+        finally:
+            if not turns:
+                self._turns.pop(tenant, None)

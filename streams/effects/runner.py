@@ -116,7 +116,7 @@ class EffectRunner:
         self._work.get(owner, {}).pop(tenant, None)
 
     def _spawn(self, work: Coroutine[Any, Any, None], tenant: str) -> None:
-        task = asyncio.get_running_loop().create_task(work, name=f"{work.__qualname__} of {tenant}")
+        task = asyncio.get_running_loop().create_task(work, name=tenant)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
@@ -126,4 +126,4 @@ class EffectRunner:
         if isinstance(error, OF_THE_LOG):
             self._means.failed(error)
         elif isinstance(error, Exception):
-            log.error("effect.failed", effect=task.get_name(), exc_info=error)
+            log.error("effect.failed", tenant=task.get_name(), exc_info=error)

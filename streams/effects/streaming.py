@@ -13,6 +13,7 @@ from statemachine.commands import GapFound, Report, StreamFailed, StreamStarted
 from statemachine.errors import TenantConnectError
 from statemachine.machines import DatabaseHealth
 from statemachine.state import TenantState
+from streams.catalog.entry import Limits
 from streams.effects.means import Means
 from streams.effects.unforeseen import OF_THE_LOG
 from streams.effects.wanted import Unwanted, entry_of, server_of, wanted
@@ -68,6 +69,7 @@ class StreamWork:
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stream: Stream | None = None
+        self._limits: Limits | None = None
 
     @property
     def resting(self) -> bool:
@@ -80,6 +82,12 @@ class StreamWork:
         self._changed.set()
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._guard())
+
+    def change(self, limits: Limits) -> None:
+        """The tenant's bounds on rows are others from now on, for a stream that is being started too."""
+        self._limits = limits
+        if self._stream is not None:
+            self._stream.change(limits)
 
     async def close(self) -> None:
         """End the stream; what was delivered is remembered first, within a bound."""
@@ -152,6 +160,8 @@ class StreamWork:
         except TenantConnectError as error:
             self._fail(ReplicationFailure(ReplicationCode.START_FAILED, str(error)))
             return
+        if self._limits is not None:
+            self._stream.change(self._limits)
         self._tell(self._stream)
         failure = await self._stream.lost()
         stream, self._stream = self._stream, None
@@ -160,6 +170,7 @@ class StreamWork:
 
     async def _open(self, state: TenantState) -> Stream:
         means = self._means
+        self._limits = None
         entry = await entry_of(means, self._tenant)
         await means.fences.ready(self._tenant, self._claim)
         # After a takeover the connection is being opened at the same time; without it the attempt says why.

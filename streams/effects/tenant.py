@@ -72,6 +72,7 @@ class TenantWork:
         self._reaction = Reaction.REST
         self._settings: str | None = None
         self._alone = False
+        self._untouched = False
         self._pointless = False
         self._task: asyncio.Task[None] | None = None
         self._connection: TenantConnection | None = None
@@ -89,6 +90,8 @@ class TenantWork:
     def want(self, state: TenantState) -> None:
         """Do what ``state`` calls for; what is done already goes on."""
         self._settings = state.settings
+        # Where no check ever passed nobody has held anything, and its database is not needed to stop the tenant.
+        self._untouched = state.migrations is None
         self._pointless = state.stream is not None and state.stop is not None and state.stop.reason in _GONE
         if state.retried_at != self._retried_at:
             self._retried_at = state.retried_at
@@ -102,12 +105,14 @@ class TenantWork:
         self._task = asyncio.get_running_loop().create_task(self._follow(self._task, due))
 
     async def reconsider(self) -> None:
-        """Report it where the catalog asks for another connection than the one that is held."""
+        """Report it where the catalog asks for another connection than the one that is held; limits hold at once."""
         try:
-            asked = wanted(await entry_of(self._means, self._tenant))
+            entry = await entry_of(self._means, self._tenant)
         except (Unwanted, KafkaUnreachable) as error:
             log.warning("catalog.not_compared", tenant=self._tenant, error=str(error))
             return
+        self._stream.change(entry.limits)
+        asked = wanted(entry)
         # Where nothing was asked for yet, whoever asks next compares.
         if self._wanted is not None and asked != self._wanted:
             self._report(SettingsChanged(), "effect:catalog")
@@ -179,7 +184,7 @@ class TenantWork:
                 self._rested()
 
     async def _check(self) -> None:
-        self._alone = True
+        self._alone = self._untouched
         asked = self._wanted = wanted(await entry_of(self._means, self._tenant))
         async with self._place(asked.database):
             checked = await check(asked.database, self._means.limits)
@@ -213,9 +218,13 @@ class TenantWork:
             if connection is None:
                 continue
             await connection.lost.wait()
-            await self._close()
+            # Who had the lock before may have it again meanwhile.
+            self._alone = False
+            self._held.clear()
             log.warning("database.lost", tenant=self._tenant)
+            # Before it is closed, which takes a while with a server that hangs: the window is open since now.
             self._report(ConnectionLost("DatabaseConnectionDown", "a session ended unexpectedly"), "effect:hold")
+            await self._close()
 
     async def _reopen(self) -> None:
         """Attempt to open the connection until it is open."""

@@ -119,7 +119,7 @@ class Backlog:
         )
 
     async def _read(self, under: Reading, due: Plan) -> None:
-        batch = Batch(self._limits.backfill_rows, self._limits.backfill_bytes)
+        batch = Batch(self._limits.backfill_rows, self._limits.backfill_bytes, self._sender.payload_bytes_max)
         resume = due.resume
         if isinstance(resume, FromPoint):
             rows = under.since_transaction(resume.xmin, resume.at, batch)

@@ -7,11 +7,11 @@ import asyncio
 import structlog
 
 from streams.errors import RuntimeFailure
+from streams.replication.failure import ReplicationCode, ReplicationFailure
 from streams.replication.order import StreamLimits, StreamOrder
 from streams.replication.outbox import Outbox
-from streams.replication.preparation import borrowed
+from streams.replication.preparation import Prepared, borrowed
 from streams.replication.sending import Sender
-from streams.replication.session import System
 from streams.tenantdb.horizon import flush, horizon
 from streams.wire.position import ResumePoint
 
@@ -27,7 +27,7 @@ class Proving:
     Args:
         order: whose.
         limits: how often.
-        system: where.
+        prepared: the session and its slot.
         outbox: knows what is delivered.
         sender: knows whether anything was sent.
 
@@ -36,12 +36,12 @@ class Proving:
     """
 
     def __init__(
-        self, order: StreamOrder, limits: StreamLimits, system: System, outbox: Outbox, sender: Sender
+        self, order: StreamOrder, limits: StreamLimits, prepared: Prepared, outbox: Outbox, sender: Sender
     ) -> None:
         self.written: ResumePoint | None = None
         self._order = order
         self._limits = limits
-        self._system = system
+        self._prepared = prepared
         self._outbox = outbox
         self._sender = sender
         self._rows = 0
@@ -72,18 +72,22 @@ class Proving:
             at_once: have the server write its WAL now; it would by itself within seconds.
 
         Raises:
-            ReplicationFailure: the server could not be asked.
+            ReplicationFailure: the server could not be asked, or is not the one that streams.
             DeliveryFailed: the stream has ended, or Kafka did not acknowledge the point.
             OwnershipLost: the tenant is another worker's.
             WaitExpired: Kafka did not answer in time.
         """
         rows = self._sender.rows
+        slot, sender = self._prepared.slot.name, self._prepared.session.backend_pid
         async with borrowed(self._order) as session:
-            moment = await horizon(session, self._order.database)
+            moment = await horizon(session, self._order.database, slot=slot, sender=sender)
+            if not moment.streamed:
+                message = f"The slot {slot} is not streamed from by pid {sender} on the server that was asked."
+                raise ReplicationFailure(ReplicationCode.SLOT_NOT_ALIVE, message)
             if at_once:
                 await flush(session, self._order.database)
         await self._outbox.reached(moment.lsn)
-        order, system = self._order, self._system
+        order, system = self._order, self._prepared.system
         await self.write(
             ResumePoint(
                 order.tenant, order.claim, moment.xmin, moment.lsn, system.identifier, system.timeline, moment.at

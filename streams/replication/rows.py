@@ -82,12 +82,18 @@ class Refusal(NamedTuple):
     id: str | None
 
 
+class Oversized(NamedTuple):
+    """Stands for a payload that was not read because it is larger than it may be."""
+
+    bytes: int
+
+
 class MessageRow(NamedTuple):
     """What is looked at of a row. A value that is missing or cannot be read is whatever it is; the checks find it."""
 
     topic: Value
     extension: Value
-    payload: Value
+    payload: Value | Oversized
     event: Value
     private: Value
     inserted_at: Value
@@ -118,9 +124,12 @@ def picker_of(relation: Relation) -> Pick | None:
 
 
 def row_of(found: Mapping[str, Any]) -> MessageRow:
-    """A row that was read from the table, by column; JSON as text or bytes, the id as text or UUID."""
+    """A row that was read from the table, by column; JSON as text or bytes, the id as text or UUID.
+
+    Where it is `oversized` it has no payload, but says of how many `bytes` that is.
+    """
     row = MessageRow._make(found.get(name) for name in MessageRow._fields)
-    payload, row_id = row.payload, row.id
+    payload, row_id = Oversized(found["bytes"]) if found.get("oversized") else row.payload, row.id
     return row._replace(
         payload=payload.encode() if isinstance(payload, str) else payload,
         id=None if row_id is None else str(row_id),
@@ -141,6 +150,11 @@ class RowJudge:
         self._claim = claim
         self._rate = RateLimit(limits.max_events_per_second)
         self._size_max = _size_max(limits)
+
+    @property
+    def payload_bytes_max(self) -> int:
+        """What a payload may have; a larger one need not be read to be refused."""
+        return self._size_max
 
     def change(self, limits: Limits) -> None:
         """Judge by other limits from now on."""
@@ -176,6 +190,8 @@ class RowJudge:
             and isinstance(private, bool)
         ):
             return _first_missing(row)
+        if isinstance(payload, Oversized):
+            return Refusal(RowCode.PAYLOAD_SIZE_EXCEEDED, self._too_large(payload.bytes), row_id)
         body = binary if isinstance(binary, bytes) else payload
         if not isinstance(body, bytes):
             return _missing(RowCode.PAYLOAD_MISSING, row_id)

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from streams.catalog.entry import Limits
 from streams.replication.order import StreamOrder
 from streams.replication.outbox import Dropped, Outbox
 from streams.replication.refusals import Refusals
@@ -91,6 +92,15 @@ class Sender:
         self._outbox = outbox
         self._refusals = refusals
         self._judge = RowJudge(order.tenant, order.claim, order.limits)
+
+    @property
+    def payload_bytes_max(self) -> int:
+        """What the payload of a row may have."""
+        return self._judge.payload_bytes_max
+
+    def change(self, limits: Limits) -> None:
+        """Judge by other limits from now on."""
+        self._judge.change(limits)
 
     def send(self, row: MessageRow, lsn: int, lsn_text: str, ordinal: int, committed_at: datetime | None) -> None:
         """Send a row, where it is one to be sent.

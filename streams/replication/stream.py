@@ -10,6 +10,7 @@ from typing import Self
 import structlog
 
 from statemachine.state import ReplicationMode
+from streams.catalog.entry import Limits
 from streams.errors import DeliveryFailed, RuntimeFailure
 from streams.replication.backlog import Backlog
 from streams.replication.failure import ReplicationCode, ReplicationFailure
@@ -48,7 +49,7 @@ class Stream:
         self._closed = False
         self._outbox = order.broadcaster.open(order.tenant, receipts)
         self._sender = Sender(order, self._outbox, refusals)
-        self._proving = Proving(order, limits, prepared.system, self._outbox, self._sender)
+        self._proving = Proving(order, limits, prepared, self._outbox, self._sender)
         self._pump = Pump(
             prepared.session,
             Intake(order.tenant, self._sender, self._outbox),
@@ -91,6 +92,10 @@ class Stream:
         """LSN of the last resume point that was written, None where none was."""
         written = self._proving.written
         return None if written is None else lsn_text(written.lsn)
+
+    def change(self, limits: Limits) -> None:
+        """Judge rows by other limits from now on."""
+        self._sender.change(limits)
 
     async def lost(self) -> ReplicationFailure:
         """Wait until the stream breaks, and say why; a stream that is closed never does."""

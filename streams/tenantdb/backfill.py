@@ -21,6 +21,9 @@ EPOCH: Final = 1 << 32
 FIRST_NORMAL: Final = 3
 """The first transaction number that is one; those below stand for rows that are older than all others."""
 
+VALUE_BYTES_MAX: Final = 1 << 30
+"""What a value of PostgreSQL can have at most (https://www.postgresql.org/docs/current/limits.html)."""
+
 FIRST_ROWS: Final = 16
 """Rows of the first batch, while it is not known how large they are."""
 
@@ -34,7 +37,19 @@ select pg_catalog.pg_snapshot_xmin(snapshot)::text::bigint as xmin,
   from pg_catalog.pg_current_snapshot() as snapshot
 """
 
-COLUMNS = "id, topic, event, private, extension, inserted_at, payload, binary_payload"
+# A payload that is larger than it may be is left where it is: a few of them would fill the memory of a worker, for all
+# its tenants. Of a row with a binary payload the other one counts for nothing.
+COLUMNS = """
+id, topic, event, private, extension, inserted_at,
+case when size.bytes <= {most} then binary_payload end as binary_payload,
+case when size.bytes <= {most} and binary_payload is null then payload end as payload,
+size.bytes as bytes,
+coalesce(size.bytes > {most}, false) as oversized
+"""
+
+SIZE = """
+lateral (select coalesce(octet_length(binary_payload), octet_length(payload::text))::bigint as bytes) as size
+"""
 
 # $1: the next transaction number without its lower 32 bits; $2: the next transaction number. What a row has would be
 # above that in this round of numbers? Then it is of the round before.
@@ -46,15 +61,15 @@ case when xmin::text::bigint < {FIRST_NORMAL} then 0
 """
 
 BY_TRANSACTION = f"""
-select {COLUMNS}, written_by < $3::bigint as unexpected
-  from (select *, {WRITTEN_BY} as written_by from realtime.messages) as message
+select {COLUMNS.format(most="$6::bigint")}, written_by < $3::bigint as unexpected
+  from (select *, {WRITTEN_BY} as written_by from realtime.messages) as message, {SIZE}
  where written_by >= $3::bigint or inserted_at between $4::timestamp and $5::timestamp
  order by inserted_at, id
 """  # noqa: S608  # put together from constants of this module
 
 BY_TIME = f"""
-select {COLUMNS}, false as unexpected
-  from realtime.messages
+select {COLUMNS.format(most="$2::bigint")}, false as unexpected
+  from realtime.messages, {SIZE}
  where inserted_at >= $1::timestamp
  order by inserted_at, id
 """  # noqa: S608  # see above
@@ -86,14 +101,21 @@ class SnapshotFacts:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """How much is read at a time: at most so many rows, and about so many bytes of payload."""
+    """How much is read at a time.
+
+    Attributes:
+        rows: at most so many.
+        bytes: of payload, by what the rows before had.
+        payload_bytes_max: a larger payload is not read; its row comes without it, and is `oversized`.
+    """
 
     rows: int
     bytes: int
+    payload_bytes_max: int = VALUE_BYTES_MAX
 
     def following(self, before: Sequence[Any]) -> int:
         """How many rows to read next, by what the rows before had; at least one."""
-        size = sum(len(row["payload"] or "") + len(row["binary_payload"] or b"") for row in before)
+        size = sum(row["bytes"] or 0 for row in before if not row["oversized"])
         return max(1, min(self.rows, self.bytes * len(before) // max(size, 1)))
 
 
@@ -124,18 +146,21 @@ class Reading:
             batch: how much is read at a time.
 
         Yields:
-            Lists of asyncpg records, in the order of `inserted_at` and `id`.
+            Lists of asyncpg records, in the order of `inserted_at` and `id`. Each tells the `bytes` of its payload, as
+            text where that is JSON, and whether it is `oversized` and therefore null.
 
         Raises:
             TenantDatabaseFailure: a statement failed.
         """
         following = self.facts.next_xid
         times = (_naive(at), _naive(self.facts.at))
-        return self._rows(BY_TRANSACTION, (following - following % EPOCH, following, xmin, *times), batch)
+        return self._rows(
+            BY_TRANSACTION, (following - following % EPOCH, following, xmin, *times, batch.payload_bytes_max), batch
+        )
 
     def since_time(self, since: dt.datetime, batch: Batch) -> AsyncGenerator[list[Any], None]:
         """Rows that say they were inserted at or after `since`; see `since_transaction`."""
-        return self._rows(BY_TIME, (_naive(since),), batch)
+        return self._rows(BY_TIME, (_naive(since), batch.payload_bytes_max), batch)
 
     async def _rows(self, query: str, arguments: tuple[Any, ...], batch: Batch) -> AsyncGenerator[list[Any], None]:
         with translated(self._database, "Reading rows of realtime.messages back"):

@@ -18,6 +18,7 @@ HORIZON = """
 select pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text::bigint as xmin,
        (pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_catalog.pg_lsn)::bigint as lsn,
        pg_catalog.clock_timestamp() as at,
+       exists (select from pg_catalog.pg_replication_slots where slot_name = $1 and active_pid = $2) as streamed,
        pg_catalog.current_setting('wal_block_size')::integer as page,
        pg_catalog.pg_size_bytes(pg_catalog.current_setting('wal_segment_size')) as segment
 """
@@ -36,22 +37,31 @@ class Horizon:
         xmin: every transaction below this 64-bit number has ended, and its commit lies before `lsn`.
         lsn: where the WAL went on; all of it may not be on the disk yet.
         at: the server's clock; aware.
+        streamed: whether the WAL sender that was asked for streamed from its slot on this very server then.
     """
 
     xmin: int
     lsn: int
     at: dt.datetime
+    streamed: bool
 
 
-async def horizon(session: Any, database: Database) -> Horizon:
-    """Ask for it, in one statement.
+async def horizon(session: Any, database: Database, *, slot: str, sender: int) -> Horizon:
+    """Ask for it, in one statement: what is asked in two may be two servers' answers, one being put for the other.
+
+    Args:
+        session: any.
+        database: where it is, for messages.
+        slot: name of the slot that is streamed from.
+        sender: process id of the WAL sender that does.
 
     Raises:
         TenantDatabaseFailure: the statement failed.
     """
     with translated(database, "Asking how far the server is"):
-        found = await session.fetchrow(HORIZON)
-    return Horizon(found["xmin"], before_header(found["lsn"], found["page"], found["segment"]), found["at"])
+        found = await session.fetchrow(HORIZON, slot, sender)
+    lsn = before_header(found["lsn"], found["page"], found["segment"])
+    return Horizon(found["xmin"], lsn, found["at"], found["streamed"])
 
 
 async def flush(session: Any, database: Database) -> None:

@@ -59,6 +59,16 @@ async def test_days_within_the_retention_are_kept(hasty: Stage) -> None:
     assert await _days(tenant) == [partition_name(day) for day in (kept, *days_around(_today()))]
 
 
+async def test_tables_that_no_retention_drops_are_named_in_the_log(hasty: Stage, hasty_region: Region) -> None:
+    tenant = await hasty.used()
+    await tenant.in_database(
+        "create table realtime.archive partition of realtime.messages for values from ('2001-01-01') to ('2002-01-01')"
+    )
+    await until(lambda: bool(hasty_region.logged("retention.others_left", tenant.name)))
+    told = hasty_region.logged("retention.others_left", tenant.name)[0]
+    assert (told["number"], told["first"]) == (1, ["realtime.archive"])
+
+
 async def test_days_of_a_tenant_that_was_connected_since_the_round_before_are_looked_after(hasty: Stage) -> None:
     tenant = await hasty.tenant()
     await hasty.client.connect(tenant.name)

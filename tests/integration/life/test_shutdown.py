@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 
-from streams.tenantdb.naming import MIGRATION_LOCK_SPACE, lock_key
+from streams.tenantdb.naming import MIGRATION_LOCK_SPACE, TENANT_LOCK_SPACE, lock_key, session_name
 from tests.integration.life.stage import READY, Stage, Tenant, ended, refused
 from tests.support.waiting import until
 
@@ -89,6 +90,23 @@ async def test_a_reload_closes_every_session_before_it_opens_new_ones(calm: Stag
     assert ended(stopped) == ("requested", None)
     assert not before & after
     assert len(after) == len(before)
+
+
+async def test_a_deposed_owner_that_came_back_while_the_database_was_lost_is_ended_too(calm: Stage) -> None:
+    tenant = await calm.connected()
+    login = {field: tenant.entry["database"][field] for field in ("host", "port", "user", "password")}
+    deposed = await asyncpg.connect(**login, database=tenant.entry["database"]["name"])
+    await tenant.locked_out()
+    await tenant.end_sessions()
+    await tenant.next("database.lost", "database.lost")
+    await deposed.execute(f"set application_name = '{session_name(0)}'")
+    assert await deposed.fetchval("select pg_try_advisory_lock($1)", lock_key(TENANT_LOCK_SPACE, tenant.name))
+    await tenant.locked_out(out=False)
+    # By itself the database is tried again in a minute.
+    await calm.client.shutdown(tenant.name)
+    await tenant.next(*STOPPED)
+    await _nothing_left(tenant)
+    deposed.terminate()
 
 
 async def test_a_suspended_tenant_is_refused_until_it_is_resumed(calm: Stage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from statemachine.state import ReplicationMode
 from streams.catalog.entry import Database, Limits
 from streams.devstack.kafka.server import KafkaServer
+from streams.replication.failure import ReplicationFailure
 from streams.tenantdb.horizon import PAGE_HEADER_BYTES
 from streams.tenantdb.naming import PUBLICATION, replication_session_name, slot_name
 from tests.integration.replication.place import connected, fresh_database, provisioned_on, server
@@ -31,6 +33,21 @@ INSERT_MANY = """
 insert into realtime.messages (topic, extension, event, private, payload)
 select number::text, 'broadcast', 'event', false, '{}' from generate_series(0, $1 - 1) as number
 """
+
+
+LARGE_BYTES = 40_000_000
+"""Many times what a payload may have, and what the process needs beside."""
+
+INSERT_LARGE = {
+    "payload": """
+insert into realtime.messages (topic, extension, event, private, payload)
+values ('topic', 'broadcast', 'event', false, to_jsonb(repeat('x', $1)))
+""",
+    "binary_payload": """
+insert into realtime.messages (topic, extension, event, private, payload, binary_payload)
+values ('topic', 'broadcast', 'event', false, null, convert_to(repeat('x', $1), 'UTF8'))
+""",
+}
 
 
 def topics(scene: Scene) -> list[str]:
@@ -71,6 +88,26 @@ async def test_the_first_stream_ever_delivers_what_was_promised_before(scene: Sc
         await scene.topic.has([*early, *late])
     assert (stream.started.backfilled, stream.started.gap) == (3, None)
     assert [broadcast.id for broadcast in scene.topic.broadcasts] == [*early, *late]
+
+
+@pytest.mark.parametrize("column", ["payload", "binary_payload"])
+async def test_a_large_row_written_while_nobody_streams_is_refused_and_never_in_memory(
+    scene: Scene, superuser: Any, column: str
+) -> None:
+    async with scene.streaming() as stream:
+        await scene.topic.has(await insert(superuser))
+    await superuser.execute(INSERT_LARGE[column], LARGE_BYTES)
+    small = await insert(superuser)
+    tracemalloc.start()
+    try:
+        async with scene.streaming(limits=Limits()) as stream:
+            assert stream.started.backfilled == 1
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    await scene.topic.has(small)
+    assert scene.seen.dropped_codes == ["payload_size_exceeded"]
+    assert most < LARGE_BYTES / 4
 
 
 async def test_nothing_is_held_in_the_database_while_nobody_streams(scene: Scene, superuser: Any) -> None:
@@ -274,6 +311,22 @@ async def test_a_point_is_proved_where_the_wal_ends_with_a_page(scene: Scene, su
             pytest.fail("no page was filled")
         async with asyncio.timeout(DEADLINE_S):
             await stream._proving.refresh()
+
+
+async def test_no_point_is_taken_from_a_server_that_does_not_stream_from_our_slot(scene: Scene, superuser: Any) -> None:
+    async with scene.streaming(planned=False, position_interval_ms=3_600_000) as stream:
+        point = stream.resume_point
+        await superuser.execute(
+            "select pg_terminate_backend(active_pid) from pg_replication_slots where database = current_database()"
+        )
+        await until(lambda: _none_left(superuser))
+        with pytest.raises(ReplicationFailure, match="is not streamed from"):
+            await stream._proving.refresh()
+        assert stream.resume_point == point
+
+
+async def _none_left(superuser: Any) -> bool:
+    return await slots(superuser) == 0
 
 
 async def test_a_stream_can_be_closed_twice_and_at_once(scene: Scene, superuser: Any) -> None:

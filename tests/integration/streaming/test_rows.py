@@ -10,7 +10,7 @@ from streams.wire.lsn import lsn_of
 from tests.integration.life.region import Region
 from tests.integration.life.stage import READY, Stage
 from tests.integration.streaming.heard import Heard
-from tests.integration.streaming.place import own_slot, slots, streamed, tenant_of, walsenders
+from tests.integration.streaming.place import UNLIMITED, own_slot, slots, streamed, tenant_of, walsenders
 from tests.integration.streaming.writing import INSERT, write
 from tests.support.waiting import until
 
@@ -22,6 +22,11 @@ insert into realtime.messages (topic, extension, event, private, payload) values
   ('room', 'broadcast', 'said', null, '{}'),
   ('room', 'broadcast', 'said', false, null),
   ('room', 'broadcast', 'said', false, jsonb_build_object('text', repeat('x', 3000)))
+"""
+
+LARGE = """
+insert into realtime.messages (topic, extension, event, private, payload)
+values ('room', 'broadcast', 'said', false, jsonb_build_object('text', repeat('x', 3000)))
 """
 
 
@@ -105,3 +110,19 @@ async def test_a_row_that_cannot_be_broadcast_is_counted_by_its_code_and_the_nex
         return dropped > 0 and found == dict.fromkeys(codes[:-1], 1) | {"too_many_requests": dropped}
 
     await until(counted)
+
+
+async def test_limits_that_are_changed_hold_for_the_stream_that_runs(stage: Stage, heard: Heard) -> None:
+    tenant = await streamed(stage, max_payload_kb=1)
+    streaming = await walsenders(tenant)
+    await tenant.in_database(LARGE)
+    await heard.has(tenant.name, await write(tenant))
+    assert len(heard.of(tenant.name)) == 1
+    await tenant.put(limits={**UNLIMITED, "max_payload_kb": 10})
+
+    async def passes() -> bool:
+        await tenant.in_database(LARGE)
+        return len(heard.of(tenant.name)) > 1
+
+    await until(passes)
+    assert await walsenders(tenant) == streaming

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from itertools import islice
 
 from hypothesis import given
@@ -111,3 +112,59 @@ async def test_a_tenant_with_users_goes_before_those_without_and_else_in_order()
 
 async def test_a_tenant_whose_users_are_learned_of_while_it_waits_goes_first_from_then_on() -> None:
     assert await _order(Bounds(1, 1), {"t1": False, "t2": False, "t3": False}, "t2") == ["t2", "t1", "t3"]
+
+
+async def _holding(bounds: Bounds, server: str, tenant: str, leave: asyncio.Event) -> None:
+    async with bounds.place(server, tenant):
+        await leave.wait()
+
+
+async def _steps_of_promoting(servers: int) -> int:
+    """Calls that are made to let a tenant go first that waits, while so many servers are worked against."""
+    bounds, leave = Bounds(1000, 1), asyncio.Event()
+    tasks = [asyncio.create_task(_holding(bounds, f"s{number}", "t1", leave)) for number in range(servers)]
+    tasks.append(asyncio.create_task(_holding(bounds, "s0", "t2", leave)))
+    await asyncio.sleep(0)
+    steps: list[str] = []
+    sys.setprofile(lambda _frame, event, _argument: steps.append(event))
+    bounds.promote("t2")
+    sys.setprofile(None)
+    leave.set()
+    await asyncio.gather(*tasks)
+    return len(steps)
+
+
+async def test_to_go_first_takes_no_more_work_where_there_are_many_servers() -> None:
+    assert await _steps_of_promoting(500) == await _steps_of_promoting(1)
+
+
+async def test_a_tenant_that_waits_at_two_servers_goes_first_at_both() -> None:
+    bounds, leave = Bounds(4, 1), asyncio.Event()
+    order: list[str] = []
+
+    async def work(server: str, tenant: str) -> None:
+        async with bounds.place(server, tenant):
+            order.append(f"{tenant} at {server}")
+
+    tasks = [asyncio.create_task(_holding(bounds, server, "busy", leave)) for server in "ab"]
+    await asyncio.sleep(0)
+    tasks += [asyncio.create_task(work(server, tenant)) for server in "ab" for tenant in ("t1", "t2")]
+    await asyncio.sleep(0)
+    bounds.promote("t2")
+    leave.set()
+    async with asyncio.timeout(5):
+        await asyncio.gather(*tasks)
+    assert [who for who in order if who.endswith("a")] == ["t2 at a", "t1 at a"]
+    assert [who for who in order if who.endswith("b")] == ["t2 at b", "t1 at b"]
+
+
+async def test_nothing_is_kept_of_a_server_that_nobody_works_against_or_waits_for() -> None:
+    bounds, leave = Bounds(4, 1), asyncio.Event()
+    tasks = [asyncio.create_task(_holding(bounds, server, "t1", leave)) for server in "aab"]
+    await asyncio.sleep(0)
+    assert bounds.servers == 2
+    leave.set()
+    # The second at "a" is given up in the moment in which it is its turn.
+    tasks[0].add_done_callback(lambda _: tasks[1].cancel())
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert bounds.servers == 0

@@ -147,6 +147,13 @@ def test_a_payload_may_have_as_many_bytes_as_the_limit_says_and_no_more(column: 
     assert f"{largest + 1} bytes, {largest} are allowed" in found.message
 
 
+def test_a_row_whose_payload_was_too_large_to_be_read_is_refused_with_its_size() -> None:
+    refusal = judge(row_of({**FOUND, "payload": None, "bytes": 40_000_000, "oversized": True}))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.id) == (RowCode.PAYLOAD_SIZE_EXCEEDED, AN_ID)
+    assert "40000000 bytes" in refusal.message
+
+
 def test_more_rows_than_the_limit_are_refused_and_the_size_is_looked_at_first() -> None:
     limits = Limits(max_events_per_second=1, max_payload_kb=1)
     rows = RowJudge("t1", 9, limits)
