@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.synchronised
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix unit integration acceptance simulate model model-deep bench bench-connect bench-replication chaos docs clean
+.PHONY: help demo test check fix unit integration acceptance simulate model model-deep bench bench-connect bench-replication bench-handover chaos docs clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ bench-replication: $(STAMP) ## Measure streaming rows of one tenant beside pg_re
 chaos: $(STAMP) ## Pull real plugs under load and judge what is left: ROUNDS=12 SEED=1, ONLY=F1,F3 for some kinds (network faults need Go)
 	@$(BIN)/python -m tests.chaos --json .cache/chaos.json $(if $(SEED),--seed $(SEED)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 	  $(if $(ONLY),--only $(ONLY))
+
+bench-handover: $(STAMP) ## Measure how long commands wait while workers join, leave, restart and die, beside stock Faust
+	@$(BIN)/python -m tests.bench.handover --json .cache/bench-handover.json
 
 docs: $(STAMP) ## Generate the diagrams, the tables of settings and errors, and the schemas
 	@$(BIN)/python -m tests.generated

@@ -103,8 +103,10 @@ def _measured(
         for number in range(rounds):
             progress(f"{side.name}: round {number + 1} of {rounds}")
             changes += _one_round(side)
-    lost = _missing(side, commands.sent)
-    progress(f"{side.name}: {commands.sent} commands, {lost} without an event")
+    missing = _missing(side, commands.sent)
+    progress(f"{side.name}: {commands.sent} commands, {missing} without an event")
+    if isinstance(side, Ours) and missing:
+        raise SystemExit(f"{missing} commands of {commands.sent} led to no event, or to more than one")
     found = side.found()
     grouped: defaultdict[str, list[Change]] = defaultdict(list)
     for change in changes:

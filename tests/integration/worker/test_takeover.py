@@ -190,6 +190,45 @@ async def test_a_worker_that_is_asked_to_stop_under_load_loses_nothing(scene: Sc
     _no_answer_of_a_deposed_owner(scene)
 
 
+async def test_three_workers_that_are_restarted_one_after_the_other_under_load_lose_nothing(
+    scene: Scene, processes: Processes
+) -> None:
+    workers = [processes.start(name) for name in ("w1", "w2", "w3")]
+    await _owning(*workers)
+    async with _load(scene) as load:
+        for number, worker in enumerate(tuple(workers)):
+            await load.more()
+            worker.signal(signal.SIGTERM)
+            await until(lambda worker=worker: worker.exit_code == 0)  # type: ignore[misc]  # mypy infers no default
+            workers[number] = processes.start(f"w{number + 1}-again")
+            await _owning(*workers)
+        await load.more()
+    _judge(scene, load)
+    _no_answer_of_a_deposed_owner(scene)
+
+
+@pytest.mark.postgres
+async def test_a_rebalance_leaves_the_sessions_of_tenants_alone_whose_partition_stays(
+    scene: Scene, processes: Processes, database: TenantDatabase
+) -> None:
+    workers = [processes.start("w1")]
+    await _owning(*workers)
+    place = partition_of("t1", len(PARTITIONS))
+    stayed = 0
+    async with ConnectClient(scene.settings) as client:
+        await client.connect("t1")
+        for name in ("w2", "w3", "w4"):
+            before, claims = await database.sessions(), _claims(scene)[place]
+            workers.append(processes.start(name))
+            await _owning(*workers)
+            if _claims(scene)[place] == claims:
+                assert await database.sessions() == before
+                stayed += 1
+        assert (await client.status("t1")).lifecycle == "ready"
+    assert stayed
+    assert scene.events("t1") == ["connect.requested", "connect.checked", "connect.provisioned"]
+
+
 @pytest.mark.postgres
 async def test_the_sessions_of_a_killed_owner_are_taken_over_and_a_tenant_stays_ready(
     scene: Scene, processes: Processes, database: TenantDatabase

@@ -134,7 +134,7 @@ def test_a_login_that_is_not_whole_names_what_is_missing() -> None:
 
 def test_bounds_that_contradict_each_other_are_refused() -> None:
     assert "TENANT_CONNECT_DATABASE_BACKOFF_MIN_MS" in refusal({"TENANT_CONNECT_DATABASE_BACKOFF_MIN_MS": "30001"})
-    assert "TENANT_CONNECT_HEARTBEAT_INTERVAL_MS" in refusal({"TENANT_CONNECT_SESSION_TIMEOUT_MS": "500"})
+    assert "TENANT_CONNECT_HEARTBEAT_INTERVAL_MS" in refusal({"TENANT_CONNECT_SESSION_TIMEOUT_MS": "200"})
 
 
 def test_several_bootstrap_servers_are_taken() -> None:
