@@ -88,7 +88,8 @@ def configure_logs(level: LogLevel, stream: TextIO, *, libraries: LogLevel = Log
 
 def _rendering(stream: TextIO) -> list[Processor]:
     if stream.isatty():
-        return [structlog.dev.ConsoleRenderer()]
+        # The formatter that it would choose by itself prints local variables, and so passwords.
+        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     return [structlog.processors.format_exc_info, _lead, structlog.processors.JSONRenderer(default=str)]
 
 

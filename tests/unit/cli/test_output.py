@@ -81,3 +81,26 @@ def test_logs_are_one_object_a_line_and_libraries_speak_up_from_warnings_on() ->
     assert list(first) == ["timestamp", "level", "event", "worker"]
     assert (first["event"], first["level"]) == ("worker.started", "info")
     assert (second["event"], second["logger"], second["level"]) == ("a library's worry", "aiokafka", "warning")
+
+
+class Screen(io.StringIO):
+    """A stream that people look at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.usefixtures("own_logs")
+@pytest.mark.parametrize("stream", [io.StringIO(), Screen()], ids=["for programs", "for people"])
+def test_a_traceback_shows_no_values(stream: io.StringIO) -> None:
+    configure_logs(LogLevel.INFO, stream)
+
+    def connect(password: str) -> None:
+        raise ValueError(len(password))
+
+    try:
+        connect("open " + "sesame")
+    except ValueError:
+        structlog.get_logger("streams.service").exception("effect.failed")
+    assert "ValueError: 11" in stream.getvalue()
+    assert "open sesame" not in stream.getvalue()
