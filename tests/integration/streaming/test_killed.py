@@ -124,7 +124,7 @@ async def _until(tenant: Tenant, wanted: str) -> list[Told]:
 
 async def test_rows_that_are_written_while_the_owner_is_dead_are_heard(killed: Killed) -> None:
     tenant = killed.streamed
-    (started,) = await tenant.next("replication.started")
+    *_, started = await _until(tenant, "replication.started")
     await killed.heard.has(tenant.name, killed.writers.committed)
     assert set(killed.heard.ids(tenant.name)) == killed.writers.committed
     claims = {broadcast.claim for broadcast in killed.heard.of(tenant.name)}
@@ -136,7 +136,8 @@ async def test_rows_that_are_written_while_the_owner_is_dead_are_heard(killed: K
 
 async def test_a_point_that_was_lost_is_a_gap_and_rows_are_found_by_their_time(killed: Killed) -> None:
     tenant = killed.forgotten
-    started, gap = await tenant.next("replication.started", "replication.gap")
+    *_, started = await _until(tenant, "replication.started")
+    (gap,) = await tenant.next("replication.gap")
     assert started.data.resumed_from is None
     assert (gap.data.from_lsn, gap.data.to_lsn) == (None, started.data.delivers_from_lsn)
     assert (gap.data.cause, gap.data.recovered_by) == ("no_resume_point", "inserted_at")
