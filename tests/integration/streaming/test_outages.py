@@ -58,7 +58,7 @@ async def test_nothing_is_missing_where_the_database_crashes_under_writers(
             "database.lost": "DatabaseConnectionDown",
             "replication.lost": "ReplicationConnectionDown",
         }
-        await tenant.next("replication.started")
+        await tenant.reaches("replication.started")
     await heard.has(tenant.name, writers.committed)
     # What the server had written when it went, and nobody was told of, may have been committed.
     assert writers.committed <= set(heard.ids(tenant.name)) <= writers.committed | writers.unknown
@@ -101,7 +101,7 @@ async def test_a_slot_that_falls_too_far_behind_is_given_up_and_nothing_is_missi
     (lost,) = await tenant.next("replication.lost")
     assert lost.data.code == "ReplicationSlotLagTooHigh"
     assert "max_slot_wal_keep_size" in lost.data.message
-    (started,) = await tenant.next("replication.started")
+    started = await tenant.reaches("replication.started")
     await heard.has(tenant.name, ids)
     assert started.data.backfilled >= len(ids)
 
