@@ -100,6 +100,8 @@ async def killed(
                 ready(workers.start("w2"), settings)
                 await writers.more(50)
             yield Killed(stage, heard, running, writers, forgotten, ids, blocked, freed, retried)
+            for obstacle in (blocked, freed, retried):
+                await obstacle.go()
             await stage.clear()
 
 
@@ -114,17 +116,9 @@ async def _obstructed(stage: Stage) -> Obstacle:
     return Obstacle(tenant, told, session)
 
 
-async def _until(tenant: Tenant, wanted: str) -> list[Told]:
-    """The next events up to one of a type, that one included."""
-    found: list[Told] = []
-    while not found or found[-1].data.type != wanted:
-        found.append(await tenant._following())
-    return found
-
-
 async def test_rows_that_are_written_while_the_owner_is_dead_are_heard(killed: Killed) -> None:
     tenant = killed.streamed
-    *_, started = await _until(tenant, "replication.started")
+    *_, started = await tenant.up_to("replication.started")
     await killed.heard.has(tenant.name, killed.writers.committed)
     assert set(killed.heard.ids(tenant.name)) == killed.writers.committed
     claims = {broadcast.claim for broadcast in killed.heard.of(tenant.name)}
@@ -136,7 +130,7 @@ async def test_rows_that_are_written_while_the_owner_is_dead_are_heard(killed: K
 
 async def test_a_point_that_was_lost_is_a_gap_and_rows_are_found_by_their_time(killed: Killed) -> None:
     tenant = killed.forgotten
-    *_, started = await _until(tenant, "replication.started")
+    *_, started = await tenant.up_to("replication.started")
     (gap,) = await tenant.next("replication.gap")
     assert started.data.resumed_from is None
     assert (gap.data.from_lsn, gap.data.to_lsn) == (None, started.data.delivers_from_lsn)
@@ -146,7 +140,7 @@ async def test_a_point_that_was_lost_is_a_gap_and_rows_are_found_by_their_time(k
 
 async def test_the_next_owner_tries_when_the_one_before_would_have(killed: Killed) -> None:
     freed = killed.freed
-    *before, started = await _until(freed.tenant, "replication.started")
+    *before, started = await freed.tenant.up_to("replication.started")
     told = [freed.told, *before][-1]
     assert started.claim > told.claim
     assert started.time >= told.data.next_attempt_at
@@ -167,7 +161,7 @@ async def test_an_operator_has_it_tried_at_once(killed: Killed) -> None:
 
 async def test_a_stream_that_stays_away_stops_its_tenant_when_the_first_owners_window_ends(killed: Killed) -> None:
     told, tenant = killed.blocked.told, killed.blocked.tenant
-    *postponed, stopping = await _until(tenant, "connect.stopping")
+    *postponed, stopping = await tenant.up_to("connect.stopping")
     for before, after in pairwise([told, *postponed]):
         assert after.data.type == "replication.postponed"
         assert after.time >= before.data.next_attempt_at

@@ -13,7 +13,7 @@ import pytest
 from streams.devstack.kafka.server import KafkaServer
 from streams.devstack.postgres import PostgresServer
 from tests.integration.life.region import Region
-from tests.integration.life.stage import Stage, Told
+from tests.integration.life.stage import Stage
 from tests.integration.streaming.conftest import SENDER_TIMEOUT
 from tests.integration.streaming.heard import Heard
 from tests.integration.streaming.place import slots, streamed, tenant_of, twin_of, walsenders
@@ -50,9 +50,7 @@ async def test_nothing_is_missing_where_the_database_crashes_under_writers(
         await until(lambda: len(region.logged("database.unavailable", tenant.name)) > ATTEMPTS)
         await asyncio.to_thread(small_server.start)
         await writers.more(50)
-        told: list[Told] = []
-        while not told or told[-1].data.type != "database.restored":
-            told.append(await tenant._following())
+        told = await tenant.up_to("database.restored")
         # Attempts that fail otherwise than the loss did are told too; the first of each says what broke.
         assert {event.data.type: event.data.code for event in reversed(told[:-1])} == {
             "database.lost": "DatabaseConnectionDown",
