@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 from statemachine.connect_limit import counts
@@ -31,7 +32,13 @@ from statemachine.events import (
     ReplicationPostponed,
     ReplicationStarted,
 )
-from statemachine.limits import COMMAND_IDS_KEPT_MAX, CONNECT_FAILURES_KEPT_MAX, PARTITION_DAYS_KEPT_MAX
+from statemachine.limits import (
+    COMMAND_IDS_KEPT_FOR,
+    COMMAND_IDS_KEPT_LONG,
+    COMMAND_IDS_KEPT_MAX,
+    CONNECT_FAILURES_KEPT_MAX,
+    PARTITION_DAYS_KEPT_MAX,
+)
 from statemachine.machines import Lifecycle, Replication
 from statemachine.state import (
     EventName,
@@ -71,10 +78,20 @@ def fold(state: TenantState, event: Event) -> TenantState:
         changes["since"] = event.time
         changes["since_event"] = EventName(event.sequence, event.claim)
     if event.command_offset is not None:
-        changes["command_ids"] = (*state.command_ids, event.causation)[-COMMAND_IDS_KEPT_MAX:]
+        changes["command_ids"] = (*_still_known(state, event.time), event.causation)
+        changes["commanded_at"] = event.time
     if event.data.type in _REMEMBERED:
         changes[_REMEMBERED[event.data.type]] = EventName(event.sequence, event.claim)
     return _changed(state, changes)
+
+
+def _still_known(state: TenantState, now: datetime) -> tuple[str, ...]:
+    """Ids of commands whose copies may still come, with room for one more."""
+    known = state.command_ids
+    if len(known) < COMMAND_IDS_KEPT_LONG:
+        return known
+    is_quiet = state.commanded_at is not None and now - state.commanded_at > COMMAND_IDS_KEPT_FOR
+    return known[1 - (COMMAND_IDS_KEPT_LONG if is_quiet else COMMAND_IDS_KEPT_MAX) :]
 
 
 def _changed(state: TenantState, changes: dict[str, Any]) -> TenantState:

@@ -5,8 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-COMMAND_IDS_KEPT_MAX: Final = 16
-"""Command ids remembered per tenant: a client's own retries come within a handful of commands."""
+COMMAND_IDS_KEPT_MAX: Final = 64
+"""Command ids remembered per tenant while commands keep coming: what piles up in an outage comes with its copies."""
+
+COMMAND_IDS_KEPT_LONG: Final = 16
+"""Command ids remembered per tenant after `COMMAND_IDS_KEPT_FOR` without a command that led to an event."""
+
+COMMAND_IDS_KEPT_FOR: Final = timedelta(minutes=10)
+"""How long more than the last few ids are of use: no client sends a command again for longer."""
 
 COMMAND_ID_LENGTH_MAX: Final = 128
 """Characters of a command id."""

@@ -129,6 +129,7 @@ class TenantState(NamedTuple):
         migrations: count of migrations recorded in the tenant's database, as last seen.
         recovery_until: end of the database's recovery window, while it is open.
         command_ids: the last commands that led to an event, oldest first.
+        commanded_at: when the last of them did.
         pause_event: the event that paused the tenant last.
         recovery_event: the event that told last that the database is away.
         mode: how rows are to be streamed, as the catalog said at the last check.
@@ -171,6 +172,7 @@ class TenantState(NamedTuple):
     migrations: int | None = None
     recovery_until: datetime | None = None
     command_ids: tuple[str, ...] = ()
+    commanded_at: datetime | None = None
     pause_event: EventName | None = None
     recovery_event: EventName | None = None
     mode: ReplicationMode = ReplicationMode.OFF

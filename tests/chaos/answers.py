@@ -22,7 +22,7 @@ NEVER_WAIT: Final = frozenset({"status", "pause", "resume"})
 """Commands that their owner answers at once: each that stands on the topic has an outcome."""
 
 
-IDS_REMEMBERED: Final = 16
+IDS_REMEMBERED: Final = 64
 """Commands that led to events, by whose ids a tenant knows a copy; one that comes after more of them is a new command.
 """
 

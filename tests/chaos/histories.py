@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -14,7 +15,8 @@ TENANT: Final = "t1"
 OTHER: Final = "t2"
 PASSWORD: Final = b"a-password-of-t1"
 
-NOON_MS: Final = 1_893_499_200_000
+NOON: Final = datetime(2030, 1, 1, 12, tzinfo=UTC)
+NOON_MS: Final = round(NOON.timestamp() * 1000)
 """When the first record was appended: 12:00 on the first of January 2030, UTC."""
 
 BEGAN: Final = 1_000.0
@@ -94,7 +96,7 @@ class Written:
     ) -> dict[str, Any]:
         body = {
             "type": type_,
-            "time": f"2030-01-01T12:00:{len(self.evidence.events):02}+00:00",
+            "time": (NOON + timedelta(seconds=len(self.evidence.events))).isoformat(),
             "data": data,
             "subject": tenant,
             "sequence": sequence,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.chaos.answers import IDS_REMEMBERED
 from tests.chaos.checker import check
 from tests.chaos.evidence import Evidence, Raw, Row, Session
 from tests.chaos.histories import OTHER, PARTITIONS, PASSWORD, TENANT, Written, right, sealed
@@ -246,7 +247,7 @@ def test_a_row_that_is_not_json_is_a_finding_and_no_crash() -> None:
 
 def test_a_copy_that_comes_after_more_commands_than_are_remembered_is_a_new_command() -> None:
     written = right()
-    for number in range(16):
+    for number in range(IDS_REMEMBERED):
         written.event(TENANT, 3, f"more-{number}")
 
     written.event(TENANT, 3, "c2")

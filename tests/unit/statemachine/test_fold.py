@@ -17,7 +17,13 @@ from statemachine.events import (
     PartitionsFailed,
     TenantEventData,
 )
-from statemachine.limits import COMMAND_IDS_KEPT_MAX, CONNECT_FAILURES_KEPT_MAX, PARTITION_DAYS_KEPT_MAX
+from statemachine.limits import (
+    COMMAND_IDS_KEPT_FOR,
+    COMMAND_IDS_KEPT_LONG,
+    COMMAND_IDS_KEPT_MAX,
+    CONNECT_FAILURES_KEPT_MAX,
+    PARTITION_DAYS_KEPT_MAX,
+)
 from statemachine.machines import Occupancy, Replication
 from statemachine.state import EventName
 from tests.support.scenario import START, TENANT, following, given
@@ -122,6 +128,18 @@ def test_the_state_forgets_the_oldest_commands_first() -> None:
     for number in range(COMMAND_IDS_KEPT_MAX + 3):
         state = fold(state, following(state, ConnectPaused(), causation=f"c{number}", command_offset=number))
     assert state.command_ids == tuple(f"c{number}" for number in range(3, COMMAND_IDS_KEPT_MAX + 3))
+
+
+def test_after_ten_minutes_without_a_command_the_state_remembers_the_last_few() -> None:
+    state = given().state
+    for number in range(COMMAND_IDS_KEPT_LONG + 3):
+        state = fold(state, following(state, ConnectPaused(), causation=f"c{number}", command_offset=number))
+    assert len(state.command_ids) == COMMAND_IDS_KEPT_LONG + 3
+    later = following(state, ConnectPaused(), causation="later", command_offset=99)
+    later = later._replace(time=later.time + COMMAND_IDS_KEPT_FOR + timedelta(seconds=1))
+    state = fold(state, later)
+    assert state.command_ids == (*(f"c{number}" for number in range(4, COMMAND_IDS_KEPT_LONG + 3)), "later")
+    assert state.commanded_at == later.time
 
 
 def test_migrations_are_those_found_and_those_run() -> None:
