@@ -27,7 +27,7 @@ from streams.topics import Declaration, declarations
 REQUEST_SECONDS: Final = 15.0
 """How long one request about topics may take."""
 
-AGREEMENT_SECONDS: Final = 15.0
+AGREEMENT_SECONDS: Final = 60.0
 """How long brokers may take to show what was just made or changed."""
 
 AGREEMENT_INTERVAL_SECONDS: Final = 0.05
