@@ -69,6 +69,7 @@ chaos: $(STAMP) ## Pull real plugs under load and judge what is left: ROUNDS=12 
 
 bench-handover: $(STAMP) ## Measure how long commands wait while workers join, leave, restart and die, beside stock Faust
 	@$(BIN)/python -m tests.bench.handover --json .cache/bench-handover.json
+	@$(BIN)/python -m tests.bench.handover crash --json .cache/bench-handover-crash.json
 
 docs: $(STAMP) ## Generate the diagrams, the tables of settings and errors, and the schemas
 	@$(BIN)/python -m tests.generated

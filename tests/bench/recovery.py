@@ -86,17 +86,17 @@ class Place(NamedTuple):
 def claim(settings: Settings, topic: str) -> None:
     """The owner's claims, at the beginning of each partition."""
     writer = producer(settings)
-    for partition in range(PARTITIONS):
+    for partition in range(settings.partitions):
         body = encode_claim(Claimed("w0", 0), source=source_of(settings.region, partition), time=datetime.now(UTC))
         writer.produce(topic, value=body, partition=partition)
     writer.flush(FLUSH_TIMEOUT_S)
 
 
-def log_of(workload: Workload, region: str) -> Iterator[Keyed]:
+def log_of(workload: Workload, region: str, partitions: int = PARTITIONS) -> Iterator[Keyed]:
     """The events of a workload, as one owner writes them: each tenant is paused, resumed, and so on."""
     now = datetime.now(UTC)
     states = {name: TenantState(name) for name in workload.names()}
-    places = {name: partition_of(name, PARTITIONS) for name in states}
+    places = {name: partition_of(name, partitions) for name in states}
     for _ in range(workload.commands // workload.tenants):
         for name, state in states.items():
             data = ConnectResumed() if state.pause else ConnectPaused("bench", "bench")

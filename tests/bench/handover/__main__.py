@@ -18,6 +18,7 @@ from rich.table import Table
 
 from streams.topics import Topics
 from tests.bench.ground import ground
+from tests.bench.handover import takeover
 from tests.bench.handover.load import Load
 from tests.bench.handover.pauses import Change, Pauses, pauses
 from tests.bench.handover.sides import SIDES, Ours, Side
@@ -87,6 +88,51 @@ def bench(
         json_file.parent.mkdir(parents=True, exist_ok=True)
         document = {name: {what: asdict(seen) for what, seen in each.items()} for name, each in found.items()}
         json_file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+@app.command(name="crash")
+def crash(
+    *,
+    partitions: int = 8,
+    events: int = 1_000_000,
+    tenants: int = 100_000,
+    rounds: int = 3,
+    settle: float = 30.0,
+    json_file: Annotated[Path | None, cyclopts.Parameter(name="--json")] = None,
+) -> None:
+    """Measure how soon clients are answered again after a crash, with a long log.
+
+    Args:
+        partitions: of every topic.
+        events: events on the log.
+        tenants: tenants that they are of, in turn.
+        rounds: rounds.
+        settle: seconds that workers have before one of them is killed.
+        json_file: also write all figures to this file.
+    """
+    console = Console()
+    load_before = os.getloadavg()[0]
+    with ground(console.print) as (kafka, directory):
+        found = takeover.measure(
+            kafka,
+            directory,
+            partitions=partitions,
+            events=events,
+            tenants=tenants,
+            rounds=rounds,
+            settle_s=settle,
+            progress=console.print,
+        )
+    table = Table(title=f"Seconds without an answer after a crash; the bar is {takeover.BAR_S:g}")
+    for column in ("the survivor has", "times", "unmoved p50", "unmoved max", "moved p50", "moved max", "unanswered"):
+        table.add_column(column, justify="left" if column == "the survivor has" else "right")
+    for way in takeover.WAYS:
+        table.add_row(*takeover.row([each for each in found if each.way == way], way))
+    console.print(table)
+    console.print(f"load average before: {load_before:.1f} on {os.cpu_count()} cores")
+    if json_file is not None:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_text(json.dumps(takeover.document(found), indent=1) + "\n", encoding="utf-8")
 
 
 def _measured(

@@ -121,13 +121,22 @@ class Ours(Side):
     def start(self, worker: str) -> None:
         """Start a worker, and return when it made a claim."""
         claims = self._claims()
-        changed = {"WORKER_NAME": worker, "DATA_DIR": str(self._directory), "SESSION_TIMEOUT_MS": SESSION_TIMEOUT_MS}
+        self.launch(worker)
+        assert wait_until(lambda: self._claims() > claims, READY_TIMEOUT_S), f"{worker} took no partition"
+
+    def launch(self, worker: str, **settings: object) -> None:
+        """Start a worker, with some settings otherwise."""
+        changed: dict[str, object] = {
+            "WORKER_NAME": worker,
+            "DATA_DIR": str(self._directory),
+            "SESSION_TIMEOUT_MS": SESSION_TIMEOUT_MS,
+        }
+        changed |= settings
         variables = {**os.environ, **self.variables, **{f"{PREFIX}{name}": str(to) for name, to in changed.items()}}
         with (self._directory / f"{worker}.log").open("ab") as log:
             self._processes[worker] = subprocess.Popen(  # noqa: S603  this installation's own
                 [*installed_command(), "worker"], env=variables, stdout=log, stderr=log
             )
-        assert wait_until(lambda: self._claims() > claims, READY_TIMEOUT_S), f"{worker} took no partition"
 
     def stop(self, worker: str) -> None:
         """Ask a worker to end."""
