@@ -55,9 +55,8 @@ class EffectRunner:
         if work is None:
             if due is Reaction.REST:
                 return
-            report = partial(owner.report, state.tenant)
             rested = partial(self._rested, owner, state.tenant)
-            work = tenants[state.tenant] = TenantWork(state.tenant, owner.claim, self._means, report, rested)
+            work = tenants[state.tenant] = TenantWork(state.tenant, owner, self._means, rested)
         work.want(state)
 
     def reconsider(self, owner: Owner, state: TenantState) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from functools import partial
 
 import structlog
 
@@ -17,7 +18,6 @@ from statemachine.commands import (
     EffectFailed,
     PartitionFailed,
     ProvisionDone,
-    Report,
     SettingsChanged,
 )
 from statemachine.reactions import Reaction, reaction, streamed
@@ -28,11 +28,12 @@ from streams.effects.means import Means
 from streams.effects.streaming import Holding, StreamWork, forget_point
 from streams.effects.unforeseen import OF_THE_LOG, unforeseen
 from streams.effects.wanted import Unwanted, Wanted, entry_of, server_of, wanted
-from streams.errors import CatalogUnreadable, CredentialsUnreadable, KafkaUnreachable
+from streams.errors import CatalogUnreadable, CredentialsUnreadable, KafkaUnreachable, OwnershipLost
 from streams.tenantdb.check import check
 from streams.tenantdb.connection import TenantConnection
 from streams.tenantdb.failure import NewerClaimHoldsLock, TenantDatabaseFailure
 from streams.tenantdb.provision import provision
+from streams.worker.office import Owner
 
 log = structlog.get_logger(__name__)
 
@@ -50,24 +51,23 @@ class TenantWork:
 
     Args:
         tenant: whose.
-        claim: under which sessions are opened.
+        owner: under whose claim sessions are opened, and who is told what came of it.
         means: what the work needs.
-        report: takes a report and the name of the effect it comes from.
         rested: told that nothing is done and nothing held any more, until something is wanted again.
     """
 
     def __init__(
         self,
         tenant: str,
-        claim: int,
+        owner: Owner,
         means: Means,
-        report: Callable[[Report, str], None],
         rested: Callable[[], None],
     ) -> None:
         self._tenant = tenant
-        self._claim = claim
+        self._owner = owner
+        self._claim = owner.claim
         self._means = means
-        self._report = report
+        self._report = partial(owner.report, tenant)
         self._rested = rested
         self._reaction = Reaction.REST
         self._settings: str | None = None
@@ -80,7 +80,9 @@ class TenantWork:
         self._retried_at: datetime | None = None
         self._retried = asyncio.Event()
         self._held = asyncio.Event()
-        self._stream = StreamWork(tenant, claim, means, report, Holding(self._held, lambda: self._connection))
+        self._stream = StreamWork(
+            tenant, owner.claim, means, self._report, Holding(self._held, lambda: self._connection)
+        )
 
     @property
     def resting(self) -> bool:
@@ -145,6 +147,9 @@ class TenantWork:
             self._report(EffectFailed(StopReason(error.reason), str(error.code), str(error)), f"effect:{due.value}")
         except SettingsDiffer:
             self._report(SettingsChanged(), f"effect:{due.value}")
+        except OwnershipLost:
+            # The newer owner does what is to be done, and nobody takes a report of ours.
+            await self._close_all()
         except KafkaUnreachable as error:
             await self._close_all()
             failure = EffectFailed(StopReason.DATABASE_UNAVAILABLE, error.code, str(error))
@@ -251,7 +256,15 @@ class TenantWork:
             return
 
     async def _open(self, database: Database) -> None:
-        """Hold a connection under this claim; while a newer claim holds the tenant, wait to be relieved."""
+        """Hold a connection under this claim.
+
+        While a newer claim holds the tenant, no attempt is made before the log has told once more that ours counts. It
+        may: claims of another region, which the tenant came from, are not to be compared with ours.
+
+        Raises:
+            OwnershipLost: our claim does not count any more.
+            KafkaUnreachable: the log could not be asked.
+        """
         for delay_ms in delays_ms(*self._means.backoff_ms, self._means.chance):
             if self._connection is not None and not self._connection.lost.is_set():
                 return
@@ -261,10 +274,13 @@ class TenantWork:
                 self._held.set()
             except NewerClaimHoldsLock as error:
                 log.warning("claim.superseded", tenant=self._tenant, claim=self._claim, held_by=error.held_by)
+                await self._owner.prove(doubted=True)
                 await asyncio.sleep(delay_ms / 1000)
 
     async def _take_over(self, database: Database) -> None:
         async with self._place(database):
+            # Behind the wait for a place, which may be long: a proof says nothing of what comes after it.
+            await self._owner.prove()
             self._connection = await TenantConnection.open(
                 database, tenant=self._tenant, claim=self._claim, limits=self._means.limits
             )

@@ -80,7 +80,8 @@ class Engine:
         self._lost: set[TP] = set()
         self._generation: int | None = None
         self._broken = False
-        self._heard: Callable[[TP], None] = _nobody_listens
+        self._heard: Callable[[TP], None] = lambda _: None
+        self._held_up: Callable[[], None] = lambda: None
         self._app = self._create_app()
         self._app.agent(self._topic(shape.region_commands), name="decide")(self._agent(decide))
         self._app.agent(self._topic(shape.commands), name="route")(self._agent(route))
@@ -90,9 +91,10 @@ class Engine:
         """The partitions of commands that are read; None while a rebalance or a recovery keeps them waiting."""
         return self._consumer.inputs
 
-    def listen(self, heard: Callable[[TP], None]) -> None:
-        """Tell of each run that was read from an input."""
+    def listen(self, heard: Callable[[TP], None], held_up: Callable[[], None]) -> None:
+        """Tell of each run that was read from an input, and each time that one waited until another one was done."""
         self._heard = heard
+        self._held_up = held_up
 
     def use(self, registry: Registry) -> None:
         """Recover ``registry`` from the events topic."""
@@ -194,6 +196,7 @@ class Engine:
             room = self._room.setdefault(tp, asyncio.Event())
             room.clear()
             await room.wait()
+            self._held_up()
         return tp not in self._lost
 
     def _continues(self, run: Run, tp: TP) -> bool:
@@ -254,7 +257,3 @@ class Engine:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _nobody_listens(_: TP) -> None:
-    return

@@ -29,7 +29,8 @@ class Canaries:
         producer: what sends them; that one of them does not arrive says nothing of the consumer.
         places: the partitions that are read now; None while a rebalance or a recovery keeps them waiting.
         interval_s: between two looks, in seconds.
-        timeout_s: how long one that arrived may stay unread, in seconds.
+        timeout_s: how long one that arrived may stay unread, in seconds; beginning anew while runs that are in its way
+            are done one after another.
     """
 
     def __init__(
@@ -46,6 +47,10 @@ class Canaries:
         """Something was read from a partition."""
         self._sent.discard(place)
         self._unread.pop(place, None)
+
+    def held_up(self) -> None:
+        """A run waited until another one was done: whatever is behind it could not be read any earlier."""
+        self._unread = dict.fromkeys(self._unread, 0.0)
 
     async def run(self) -> None:
         """Look for ever.

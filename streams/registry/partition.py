@@ -8,6 +8,7 @@ and judges before anything is answered or done. A newer claim in it deposes the 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -87,14 +88,18 @@ class Flight:
         last: value of the last event's record; None for a question.
         landed: the events' offsets once all of them count; for a question, empty once it is answered.
         footing: what is known once it has landed, None before.
+        proves: the moment at which the owner's claim counts if it lands, by the event loop's clock in seconds.
     """
 
-    __slots__ = ("acknowledged", "count", "footing", "landed", "last")
+    __slots__ = ("acknowledged", "count", "footing", "landed", "last", "proves")
 
-    def __init__(self, count: int, acknowledged: asyncio.Future[int], last: bytes | None = None) -> None:
+    def __init__(
+        self, count: int, acknowledged: asyncio.Future[int], last: bytes | None = None, proves: float | None = None
+    ) -> None:
         self.count = count
         self.acknowledged = acknowledged
         self.last = last
+        self.proves = acknowledged.get_loop().time() if proves is None else proves
         self.landed: asyncio.Future[Sequence[int]] = acknowledged.get_loop().create_future()
         self.footing: Footing | None = None
 
@@ -112,12 +117,14 @@ class OwnedPartition:
         state: all events sent so far applied, acknowledged or not.
         claim: this worker's claim.
         lost: set once a newer claim was found; nothing is written or answered afterwards.
+        proved_at: the last moment at which the claim is known to have counted, by the event loop's clock in seconds.
     """
 
     def __init__(self, state: PartitionState, claim: Claim, surroundings: Surroundings, last: bytes) -> None:
         self.state = state
         self.claim = claim
         self.lost = asyncio.Event()
+        self.proved_at = -math.inf
         self._surroundings = surroundings
         self._source = source_of(surroundings.region, state.partition)
         self._footing = Footing(state.folded, state.void, last)
@@ -155,10 +162,11 @@ class OwnedPartition:
             OwnershipLost: a newer claim is on the log.
             KafkaUnreachable: no broker answered.
         """
+        asked_at = asyncio.get_running_loop().time()
         end = await self._surroundings.ends.end(self._surroundings.topic, self.state.partition)
         if self.lost.is_set():
             raise OwnershipLost
-        await self._ask(end - 1).landed
+        await self._ask(end - 1, asked_at).landed
         return self._footing.folded
 
     async def snapshot(self) -> Snapshot:
@@ -173,7 +181,7 @@ class OwnedPartition:
         if self.lost.is_set():
             raise OwnershipLost
         taken = snapshot_of(self.state, self._footing.last)
-        question = self._ask(NOTHING_FOLDED)
+        question = self._ask(NOTHING_FOLDED, -math.inf)
         await question.landed
         return _at(taken, question.footing)
 
@@ -190,11 +198,11 @@ class OwnedPartition:
         await asyncio.gather(self._confirming, return_exceptions=True)
         self._abandon()
 
-    def _ask(self, last: int) -> Flight:
+    def _ask(self, last: int, proves: float) -> Flight:
         """Ask whether the log has ``last`` without a newer claim; it is answered after everything sent before."""
         answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         answered.set_result(last)
-        question = Flight(0, answered)
+        question = Flight(0, answered, proves=proves)
         self._flights.put_nowait(question)
         return question
 
@@ -233,6 +241,7 @@ class OwnedPartition:
         self._footing = flight.footing = Footing(max(known, last), void, flight.last or value)
         self.state.void = void
         self.state.advance(self._footing.folded)
+        self.proved_at = max(self.proved_at, flight.proves)
         if not flight.landed.done():
             flight.landed.set_result(offsets)
 

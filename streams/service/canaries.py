@@ -16,5 +16,5 @@ def canaries_of(settings: Settings, engine: Engine) -> Canaries:
         settings.canary_interval_ms / 1000,
         settings.canary_timeout_ms / 1000,
     )
-    engine.listen(canaries.heard)
+    engine.listen(canaries.heard, canaries.held_up)
     return canaries

@@ -264,6 +264,7 @@ class Worker:
             partitions=settings.partitions,
             value_bytes_max=settings.value_bytes_max,
             waiters_per_tenant_max=settings.waiters_per_tenant_max,
+            proof_age_s_max=settings.session_timeout_ms / 1000,
             failed=self._failures.tell,
             lost=self._lose,
         )

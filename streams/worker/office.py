@@ -32,6 +32,17 @@ class Owner(Protocol):
     def report(self, tenant: str, report: Report | Shutdown | Connect, causation: str) -> None:
         """Decide what the worker's own effects, timers or counts say of a tenant."""
 
+    async def prove(self, *, doubted: bool = False) -> None:
+        """Return once the claim is known to count: by what the log told lately, or by asking it.
+
+        Args:
+            doubted: somebody was met who has a newer claim; whatever was known before is known no more.
+
+        Raises:
+            OwnershipLost: a newer claim is on the log.
+            KafkaUnreachable: no broker answered.
+        """
+
 
 class Users(Protocol):
     """Who uses the tenants, as far as gateways reported."""
@@ -85,6 +96,8 @@ class Office(NamedTuple):
         partitions: number of partitions of the region's topics.
         value_bytes_max: size at which a command's value is refused.
         waiters_per_tenant_max: callers kept per tenant.
+        proof_age_s_max: how long ago the log may have told that a claim counts, for a connection to be opened, in
+            seconds.
         failed: told of a failure that the worker cannot survive.
         lost: told of a partition that turned out to be another worker's.
     """
@@ -102,5 +115,6 @@ class Office(NamedTuple):
     partitions: int
     value_bytes_max: int
     waiters_per_tenant_max: int
+    proof_age_s_max: float
     failed: Callable[[Exception], None]
     lost: Callable[[int, OwnershipLost], None]

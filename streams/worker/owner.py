@@ -8,6 +8,7 @@ for the acknowledgement of the events before them: nothing happens in the world 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Iterable, Sequence
 from datetime import datetime
 from typing import Final
@@ -85,6 +86,7 @@ class PartitionOwner:
         self._timers = Timers(office.now, self._deadline_reached)
         self.attendance = Attendance(self, office)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._doubted_at = -math.inf
         self._released = False
 
     @property
@@ -164,6 +166,22 @@ class PartitionOwner:
         work = self._begin()
         self._appended(self.partition.append(state, decision, now, Cause(causation)), work)
         self._spawn(self._settle(work, self._send(work)))
+
+    async def prove(self, *, doubted: bool = False) -> None:
+        """Return once the claim is known to count; see `Owner`."""
+        now = asyncio.get_running_loop().time()
+        if doubted:
+            self._doubted_at = now
+        if self.partition.lost.is_set():
+            raise OwnershipLost
+        if self.partition.proved_at > max(self._doubted_at, now - self._office.proof_age_s_max):
+            return
+        try:
+            await self.partition.verify()
+        except OwnershipLost as error:
+            if not self._released:
+                self._office.lost(self.number, error)
+            raise
 
     def _begin(self) -> _Work:
         return _Work(self._office.producer.receipts(), self.partition.state.folded)

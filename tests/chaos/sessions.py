@@ -12,9 +12,9 @@ from tests.chaos.fold import Log
 ENDING_S: Final = 3.0
 """How long sessions of an older claim may be seen beside the one that holds the lock: they are being ended then."""
 
-UNTOLD_S: Final = 30.0
-"""How long an older claim may have a lock that a newer one has let go of: its worker does not know yet that it was
-deposed, and ends by itself when nothing that it sends was acknowledged for `DELIVERY_TIMEOUT_MS`."""
+UNTOLD_S: Final = 3.0
+"""How long an older claim may have a lock that a newer one has let go of: what its worker proved just before it was
+deposed may be true no more when the lock is taken, and the newer owner comes for it."""
 
 
 def check_sessions(evidence: Evidence, log: Log, partitions: int) -> Iterator[Finding]:

@@ -129,7 +129,7 @@ def _two_sessions(written: Written) -> None:
 
 
 def _lock_regained(written: Written) -> None:
-    written.sight(TENANT, 9.0, 41.0, Session(30, 0, holder=True))
+    written.sight(TENANT, 9.0, 14.0, Session(30, 0, holder=True))
 
 
 def _lock_without_claim(written: Written) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 import pytest
@@ -188,4 +189,24 @@ async def test_questions_asked_at_once_share_their_answer_and_see_what_was_writt
         await landed(flight)
     assert max(known) == owned.claim.offset + 5
     assert min(known) >= owned.claim.offset
+    await owned.release()
+
+
+async def test_what_lands_proves_the_claim_at_the_moment_it_was_sent_and_a_snapshot_proves_nothing(
+    ground: Ground,
+) -> None:
+    owned = await ground.owned()
+    assert owned.proved_at == -math.inf
+    await owned.snapshot()
+    assert owned.proved_at == -math.inf
+    moments = [asyncio.get_running_loop().time()]
+    await landed(write(owned, "t1"))
+    moments += [owned.proved_at, asyncio.get_running_loop().time()]
+    await owned.verify()
+    moments += [owned.proved_at, asyncio.get_running_loop().time()]
+    assert moments == sorted(moments)
+    await ground.claim("other", generation=2)
+    with pytest.raises(OwnershipLost):
+        await owned.verify()
+    assert owned.proved_at == moments[3]
     await owned.release()

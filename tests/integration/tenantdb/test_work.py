@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from statemachine.commands import ConnectionLost, ConnectionRestored, Report
+from statemachine.commands import Connect, ConnectionLost, ConnectionRestored, Report, Shutdown
 from statemachine.machines import DatabaseHealth, Lifecycle
 from statemachine.state import TenantState
 from streams.catalog.entry import CatalogEntry, Database
@@ -31,11 +31,30 @@ READY = TenantState("t1", Lifecycle.READY, DatabaseHealth.UP)
 SESSIONS = "select pid from pg_stat_activity where application_name = $1 and datname = $2 order by backend_start"
 
 
+class Owner:
+    """Owns one tenant, and nobody disputes that."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.claim = 7
+        self.reports: asyncio.Queue[Report | Shutdown | Connect] = asyncio.Queue()
+
+    def state(self, _tenant: str) -> TenantState:
+        return READY
+
+    def report(self, tenant: str, report: Report | Shutdown | Connect, causation: str) -> None:
+        assert (tenant, causation) == ("t1", "effect:hold")
+        self.reports.put_nowait(report)
+
+    async def prove(self, *, doubted: bool = False) -> None:
+        assert not doubted
+
+
 async def test_a_lost_connection_is_told_of_before_a_server_that_hangs_lets_it_be_closed(
     database: Database, superuser: Any, limits: SessionLimits
 ) -> None:
     entry = CatalogEntry.model_validate({"tenant": "t1", "region": "local", "database": database.model_dump()})
-    reports: asyncio.Queue[Report] = asyncio.Queue()
+    owner = Owner()
 
     async def load(_tenant: str) -> CatalogEntry:
         return entry
@@ -51,16 +70,16 @@ async def test_a_lost_connection_is_told_of_before_a_server_that_hangs_lets_it_b
         now=lambda: datetime.now(UTC),
         used=lambda _tenant: False,
     )
-    work = TenantWork("t1", 7, means, lambda report, _effect: reports.put_nowait(report), lambda: None)
+    work = TenantWork("t1", owner, means, lambda: None)
     work.want(READY)
     async with asyncio.timeout(DEADLINE_S):
-        assert await reports.get() == ConnectionRestored()
+        assert await owner.reports.get() == ConnectionRestored()
     holder, pooled = [row["pid"] for row in await superuser.fetch(SESSIONS, session_name(7), database.name)]
     os.kill(pooled, signal.SIGSTOP)
     try:
         await superuser.execute("select pg_terminate_backend($1)", holder)
         async with asyncio.timeout(DEADLINE_S):
-            assert isinstance(await reports.get(), ConnectionLost)
+            assert isinstance(await owner.reports.get(), ConnectionLost)
         await work.close()
     finally:
         os.kill(pooled, signal.SIGCONT)

@@ -16,6 +16,7 @@ from streams.kafka.clients import consumer_configuration, producer
 from streams.log.reader import Record, open_consumer, read, stretches
 from streams.service.worker import Worker
 from streams.settings import Settings
+from streams.tenantdb.naming import claim_of
 from streams.topics import Topics
 from streams.wire.reply import Reply, decode_reply
 from tests.support import region
@@ -35,6 +36,12 @@ class TenantDatabase:
         """Server process ids of the workers' sessions."""
         rows = await self._administrator.fetch(f"select pid from pg_stat_activity where {OURS}", self._name)  # noqa: S608  a constant
         return {row["pid"] for row in rows}
+
+    async def claims(self) -> set[int]:
+        """The claims under which workers hold sessions."""
+        question = f"select application_name from pg_stat_activity where {OURS}"  # noqa: S608  a constant
+        rows = await self._administrator.fetch(question, self._name)
+        return {claim for row in rows if (claim := claim_of(row["application_name"])) is not None}
 
     async def end_sessions(self) -> None:
         """The server loses the workers' sessions."""

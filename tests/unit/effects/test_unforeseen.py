@@ -61,6 +61,9 @@ class Ward:
         assert causation.startswith("effect:")
         self.reports.put_nowait(report)
 
+    async def prove(self, *, doubted: bool = False) -> None:
+        assert not doubted
+
     async def load(self, tenant: str) -> Any:
         self.asked.put_nowait(tenant)
         raise self._error
@@ -79,7 +82,7 @@ class Ward:
         )
 
     def work(self) -> TenantWork:
-        return TenantWork("t1", 0, self.means, lambda report, effect: self.report("t1", report, effect), lambda: None)
+        return TenantWork("t1", self, self.means, lambda: None)
 
 
 async def soon(queue: asyncio.Queue[Found]) -> Found:

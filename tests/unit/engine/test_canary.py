@@ -109,6 +109,17 @@ def test_a_partition_that_went_to_another_worker_is_not_waited_for(watch: Watch)
         watch.canaries.heard(OTHER)
 
 
+def test_what_is_behind_runs_that_are_done_one_after_another_may_take_as_long_as_they_do(watch: Watch) -> None:
+    watch.look()
+    watch.topic.answers()
+    for _ in range(LOOKS):
+        watch.look(LOOKS - 1)
+        watch.canaries.held_up()
+    watch.look(LOOKS - 1)
+    with pytest.raises(ConsumerSilent):
+        watch.look()
+
+
 class Stored:
     """A record of a topic."""
 
