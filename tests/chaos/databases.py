@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from streams.catalog.store import Catalog
 from streams.tenantdb.failure import DRIVER_ERRORS
+from tests.chaos.migrating import killed_in_migration
 from tests.chaos.stage import Stage
 
 FULL_S: Final = 4.0
@@ -23,7 +24,7 @@ select pg_drop_replication_slot(slot_name) from pg_replication_slots
 
 
 async def weather(stage: Stage) -> None:
-    """F6: sessions are ended, the server crashes, has no room, and passwords change."""
+    """F6: sessions are ended, the server crashes, has no room, passwords change, a worker dies while it migrates."""
     server = stage.place.server
     for _ in range(2):
         with stage.fault("all sessions ended by the server", database=True):
@@ -45,6 +46,7 @@ async def weather(stage: Stage) -> None:
     with stage.fault("a password is changed", database=True):
         await _rotate(stage)
     await stage.serving()
+    await killed_in_migration(stage)
 
 
 async def slots_lost(stage: Stage) -> None:
