@@ -143,6 +143,10 @@ def _left_behind(written: Written) -> None:
     written.evidence.sessions_left.add(TENANT)
 
 
+def _wal_held(written: Written) -> None:
+    written.evidence.held += [(moment / 2, "slot", 80_000_000) for moment in range(40)]
+
+
 def _secret_on_a_topic(written: Written) -> None:
     written.put("positions", TENANT, {"password": PASSWORD.decode()})
 
@@ -217,6 +221,7 @@ WRONG: dict[str, tuple[Harm, str]] = {
     "a lock is held under a claim that does not count": (_lock_without_claim, "no owner"),
     "a tenant that nothing happened to is opened again": (_reopened, "reopened"),
     "sessions outlive all workers": (_left_behind, "sessions"),
+    "a slot holds too much WAL for long": (_wal_held, "wal"),
     "a secret is on a topic": (_secret_on_a_topic, "secret"),
     "a secret is in a log": (_secret_in_a_log, "secret"),
     "a deadline is acted on too early": (_lifted_early, "deadline"),
