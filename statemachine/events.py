@@ -66,7 +66,7 @@ class ConnectProvisioned:
     """The database is migrated and has its partitions, the connection is held: provisioning → ready."""
 
     type: ClassVar[str] = "connect.provisioned"
-    migrations_run: Annotated[Count, Field(description="migrations that were run now")]
+    migrations_run: Annotated[Count, Field(description="migrations that were run since the check")]
     partitions: Annotated[tuple[str, ...], Field(description="days whose partitions exist, ISO 8601")]
     took_ms: Annotated[Count, Field(description="duration of migrations and partitions in milliseconds")]
 

@@ -97,12 +97,12 @@ class EffectRunner:
         try:
             database = (await entry_of(self._means, tenant)).database
             async with self._means.bounds.place(server_of(database), tenant):
-                found = (await check(database, self._means.limits)).migrations_on_database
+                await check(database, self._means.limits)
                 done = await provision(database, self._means.now().date(), self._means.limits)
         except (Unwanted, KafkaUnreachable, TenantDatabaseFailure) as error:
             log.warning("migrations.failed", tenant=tenant, code="MigrationsFailedToRun", error=str(error))
         else:
-            report = MigrationsDone(done.migrations_run, found + done.migrations_run, done.took_ms)
+            report = MigrationsDone(done.migrations_run, done.migrations_on_database, done.took_ms)
             owner.report(tenant, report, "effect:migrate")
             for day, message in done.partitions_failed:
                 log.warning("partitions.failed", tenant=tenant, code="PartitionCreationFailed", day=day.isoformat())

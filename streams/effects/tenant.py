@@ -73,6 +73,7 @@ class TenantWork:
         self._settings: str | None = None
         self._alone = False
         self._untouched = False
+        self._migrations = 0
         self._pointless = False
         self._task: asyncio.Task[None] | None = None
         self._connection: TenantConnection | None = None
@@ -94,6 +95,7 @@ class TenantWork:
         self._settings = state.settings
         # Where no check ever passed nobody has held anything, and its database is not needed to stop the tenant.
         self._untouched = state.migrations is None
+        self._migrations = state.migrations or 0
         self._pointless = state.stream is not None and state.stop is not None and state.stop.reason in _GONE
         if state.retried_at != self._retried_at:
             self._retried_at = state.retried_at
@@ -209,7 +211,9 @@ class TenantWork:
         async with self._place(database):
             done = await provision(database, self._means.now().date(), self._means.limits)
         days = tuple(day.isoformat() for day in done.partitions)
-        self._report(ProvisionDone(done.migrations_run, days, done.took_ms), "effect:provision")
+        # A worker that died meanwhile, or another runner, may have applied some after the check.
+        run = max(done.migrations_run, done.migrations_on_database - self._migrations)
+        self._report(ProvisionDone(run, days, done.took_ms), "effect:provision")
         for day, message in done.partitions_failed:
             log.warning("partitions.failed", tenant=self._tenant, code="PartitionCreationFailed", day=day.isoformat())
             self._report(PartitionFailed(day.isoformat(), message), "effect:provision")

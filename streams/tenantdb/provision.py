@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streams.catalog.entry import Database
+from streams.tenantdb.check import MIGRATIONS_COUNT
+from streams.tenantdb.failure import translated
 from streams.tenantdb.migrate import Migration, migrate, read_migrations
 from streams.tenantdb.naming import MIGRATIONS
 from streams.tenantdb.partitions import make_partitions
@@ -20,12 +22,14 @@ class Provisioned:
 
     Attributes:
         migrations_run: files applied; 0 where all were recorded.
+        migrations_on_database: rows of `realtime.schema_migrations` afterwards, whoever applied them.
         partitions: UTC days that have a partition now.
         partitions_failed: UTC days that have none, each with the server's words; never an error of provisioning.
         took_ms: milliseconds.
     """
 
     migrations_run: int
+    migrations_on_database: int
     partitions: tuple[dt.date, ...]
     partitions_failed: tuple[tuple[dt.date, str], ...]
     took_ms: int
@@ -54,9 +58,12 @@ async def provision(
         database, application_name=MIGRATIONS, limits=limits, statement_ms=limits.migration_statement_ms
     ) as session:
         migrations_run = await migrate(session, database, limits, files)
+        with translated(database, "Counting the migrations that ran"):
+            recorded = int(await session.fetchval(MIGRATIONS_COUNT))
         days = await make_partitions(session, database, today, limits)
     return Provisioned(
         migrations_run=migrations_run,
+        migrations_on_database=recorded,
         partitions=days.made,
         partitions_failed=days.failed,
         took_ms=round((time.monotonic() - started) * 1000),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from tests.chaos.answers import check_answers
 from tests.chaos.evidence import Evidence, Finding
 from tests.chaos.fold import Log, Told
+from tests.chaos.migrations import check_migrations
 from tests.chaos.rows import check_rows
 from tests.chaos.sessions import check_sessions
 
@@ -23,6 +24,7 @@ def check(evidence: Evidence, partitions: int) -> list[Finding]:
     log = Log(evidence.events)
     found = [*log.findings, *_readers(evidence, log), *check_answers(evidence, log), *_deadlines(evidence, log)]
     found += [*check_rows(evidence, log), *check_sessions(evidence, log, partitions), *_secrets(evidence)]
+    found += check_migrations(evidence, log)
     found += [Finding("audit", "events", what) for what in evidence.audit or ()]
     return list(dict.fromkeys(found))
 

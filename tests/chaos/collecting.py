@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from streams.kafka.clients import consumer_configuration
 from streams.settings import Settings
@@ -15,6 +15,8 @@ from tests.chaos.workers import Crew
 
 READ_S: Final = 60.0
 """How long reading one topic may take."""
+
+AGAIN_S: Final = 0.2
 
 
 def collect(settings: Settings, evidence: Evidence, crew: Crew) -> None:
@@ -41,7 +43,7 @@ def read_all(settings: Settings, topic: str) -> list[Raw]:
     try:
         ends = {}
         for number in range(settings.partitions):
-            ends[number] = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=READ_S)[1]
+            ends[number] = _end(consumer, TopicPartition(topic, number))
         wanted = {number for number, end in ends.items() if end}
         consumer.assign([TopicPartition(topic, number, 0) for number in wanted])
         deadline = time.monotonic() + READ_S
@@ -55,6 +57,18 @@ def read_all(settings: Settings, topic: str) -> list[Raw]:
     finally:
         consumer.close()
     return found
+
+
+def _end(consumer: Consumer, partition: TopicPartition) -> int:
+    """Where a partition ends, as soon as it has a leader: a machine that is very busy may have lost it for a moment."""
+    deadline = time.monotonic() + READ_S
+    while True:
+        try:
+            return int(consumer.get_watermark_offsets(partition, timeout=READ_S)[1])
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            consumer.poll(AGAIN_S)
 
 
 def _raw(message: Any) -> Raw:

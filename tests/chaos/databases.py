@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from streams.catalog.store import Catalog
 from streams.tenantdb.failure import DRIVER_ERRORS
+from tests.chaos.migrating import killed_in_migration
 from tests.chaos.stage import Stage
+from tests.chaos.standbys import standby_promoted
 
 FULL_S: Final = 4.0
 OPEN_S: Final = 4.0
@@ -23,7 +25,7 @@ select pg_drop_replication_slot(slot_name) from pg_replication_slots
 
 
 async def weather(stage: Stage) -> None:
-    """F6: sessions are ended, the server crashes, has no room, and passwords change."""
+    """F6: sessions are ended, the server crashes, has no room, passwords change, a worker dies while it migrates."""
     server = stage.place.server
     for _ in range(2):
         with stage.fault("all sessions ended by the server", database=True):
@@ -45,10 +47,11 @@ async def weather(stage: Stage) -> None:
     with stage.fault("a password is changed", database=True):
         await _rotate(stage)
     await stage.serving()
+    await killed_in_migration(stage)
 
 
 async def slots_lost(stage: Stage) -> None:
-    """F7: slots are dropped under their streams, and transactions of others hold up new ones."""
+    """F7: slots are dropped under their streams, others hold up new ones and flood the WAL, a standby is promoted."""
     with stage.fault("slots dropped", database=True):
         for _ in range(20):
             await _ask(stage, END)
@@ -68,10 +71,11 @@ async def slots_lost(stage: Stage) -> None:
         await session.close()
     with stage.fault("WAL flooded by others", database=True):
         await _ask(
-            stage, "select pg_logical_emit_message(false, 'x', repeat('x', 1048576)) from generate_series(1, 60)"
+            stage, "select pg_logical_emit_message(false, 'x', repeat('x', 1048576)) from generate_series(1, 100)"
         )
         await _ask(stage, "checkpoint")
     await stage.serving()
+    await standby_promoted(stage)
 
 
 async def _hogs(stage: Stage) -> list[Any]:

@@ -83,6 +83,20 @@ class Row:
     ordinal: int
 
 
+class Migrated(NamedTuple):
+    """What migrations left in a database.
+
+    Attributes:
+        versions: those that are recorded, ascending.
+        made: every command that took effect, and what it made.
+        free: whether nobody holds the lock of those who migrate.
+    """
+
+    versions: tuple[int, ...]
+    made: tuple[str, ...]
+    free: bool
+
+
 @dataclass(slots=True)
 class Evidence:
     """Everything that is judged.
@@ -102,6 +116,9 @@ class Evidence:
         logs: what workers wrote, by name.
         sessions_left: tenants that have sessions though all workers have stopped.
         clocks_jumped: clocks of workers went wrong on purpose.
+        held: looks at slots that held more WAL than the server lets them: when, which, bytes.
+        migrated: what migrations left, by tenant.
+        interrupted: whether a tenant was being migrated when its worker was killed.
         audit: what the service's own audit found, None where it was not asked.
     """
 
@@ -119,6 +136,9 @@ class Evidence:
     logs: dict[str, bytes] = field(default_factory=dict)
     sessions_left: set[str] = field(default_factory=set)
     clocks_jumped: bool = False
+    held: list[tuple[float, str, int]] = field(default_factory=list)
+    migrated: dict[str, Migrated] = field(default_factory=dict)
+    interrupted: dict[str, bool] = field(default_factory=dict)
     audit: list[str] | None = None
 
 

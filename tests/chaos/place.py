@@ -51,6 +51,7 @@ SHORT: Final[dict[str, Any]] = {
 SERVER: Final = {
     "max_connections": "300",
     "wal_sender_timeout": "5s",
+    "max_slot_wal_keep_size": "64MB",
     "shared_buffers": "128MB",
     "max_locks_per_transaction": "128",
 }

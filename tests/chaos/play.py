@@ -109,7 +109,7 @@ async def play(place: Place, script: Script, say: Say = lambda _: None) -> Playe
             except (TimeoutError, AssertionError) as error:
                 problem = str(error)
         await crew.stop()
-        evidence.sessions_left = await left(place.server) & set(cast.real)
+        evidence.sessions_left = await left(place.server) & {*cast.real, *cast.newcomers}
     finally:
         crew.kill()
     await asyncio.to_thread(collect, settings, evidence, crew)
@@ -207,7 +207,7 @@ async def _drop(place: Place, cast: Cast) -> None:
     """Take the databases away: the next round has its own."""
     session = await place.server.superuser_connection()
     try:
-        for tenant in cast.real:
+        for tenant in (*cast.real, *cast.newcomers):
             await session.execute(DROP_SLOTS, tenant)
             await session.execute(f'drop database "{tenant}" with (force)')
     finally:

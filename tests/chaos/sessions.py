@@ -17,6 +17,13 @@ UNTOLD_S: Final = 3.0
 deposed may be true no more when the lock is taken, and the newer owner comes for it."""
 
 
+HELD_S: Final = 15.0
+"""How long a slot may hold more WAL than the server lets it: the server looks only at a checkpoint."""
+
+APART_S: Final = 2.0
+"""Looks further apart than this are not of one and the same time."""
+
+
 def check_sessions(evidence: Evidence, log: Log, partitions: int) -> Iterator[Finding]:
     """Everything that is wrong with sessions."""
     for tenant, sights in evidence.sights.items():
@@ -26,7 +33,21 @@ def check_sessions(evidence: Evidence, log: Log, partitions: int) -> Iterator[Fi
         if tenant in evidence.steady:
             yield from _reopened(tenant, sights, evidence.database_faults)
     for tenant in sorted(evidence.sessions_left):
-        yield Finding("sessions", tenant, "sessions are left though every worker has stopped")
+        yield Finding("sessions", tenant, "sessions or slots are left though every worker has stopped")
+    yield from _held(evidence.held)
+
+
+def _held(looks: Sequence[tuple[float, str, int]]) -> Iterator[Finding]:
+    """A slot holds too much WAL, and goes on doing so: it fills the tenant's disk."""
+    since: dict[str, tuple[float, float]] = {}
+    told: set[str] = set()
+    for moment, slot, held in looks:
+        began, last = since.get(slot, (moment, moment))
+        began = moment if moment - last > APART_S else began
+        since[slot] = (began, moment)
+        if moment - began > HELD_S and slot not in told:
+            told.add(slot)
+            yield Finding("wal", slot, f"more than it may hold for {moment - began:.0f} s: {held} bytes")
 
 
 def _overlap(tenant: str, sights: Sequence[Sight]) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from streams.catalog.store import Catalog
@@ -38,11 +38,19 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """The tenants of a round; of those with databases, every second one is left alone by whoever gives commands."""
+    """The tenants of a round; of those with databases, every second one is left alone by whoever gives commands.
+
+    Attributes:
+        refused: tenants without a database.
+        held: tenants with one.
+        durable: tenants with one whose rows are streamed.
+        newcomers: tenants with one who come later; only whoever lets them come asks anything of them.
+    """
 
     refused: tuple[str, ...]
     held: tuple[str, ...]
     durable: tuple[str, ...]
+    newcomers: list[str] = field(default_factory=list)
 
     @property
     def real(self) -> tuple[str, ...]:
@@ -80,8 +88,8 @@ async def gather(place: Place, settings: Settings, numbers: Numbers, evidence: E
 
     databases = dict(zip(cast.real, await _all(made, cast.real), strict=True))
     nowhere = {"host": "127.0.0.1", "port": free_port(), "name": "none", "user": "none", "tls": "disable"}
-    entries = [_entry(name, "off", {**nowhere, "password": secrets.token_urlsafe(18)}) for name in cast.refused]
-    entries += [_entry(name, "durable" if name in cast.durable else "off", databases[name]) for name in cast.real]
+    entries = [entry_of(name, "off", {**nowhere, "password": secrets.token_urlsafe(18)}) for name in cast.refused]
+    entries += [entry_of(name, "durable" if name in cast.durable else "off", databases[name]) for name in cast.real]
     for number, key in settings.encryption_keys.items():
         evidence.secrets[f"the key {number}"] = key.get_secret_value().encode()
     evidence.steady.update(cast.steady)
@@ -96,7 +104,8 @@ async def _all(made: Any, names: tuple[str, ...]) -> list[dict[str, Any]]:
     return [await made(names[0]), *await asyncio.gather(*map(made, names[1:]))]
 
 
-def _entry(name: str, mode: str, database: dict[str, Any]) -> dict[str, Any]:
+def entry_of(name: str, mode: str, database: dict[str, Any]) -> dict[str, Any]:
+    """A catalog entry as JSON has it."""
     return {
         "tenant": name,
         "region": "local",

@@ -10,7 +10,7 @@ import pytest
 
 from tests.chaos.answers import IDS_REMEMBERED
 from tests.chaos.checker import check
-from tests.chaos.evidence import Evidence, Raw, Row, Session
+from tests.chaos.evidence import Evidence, Migrated, Raw, Row, Session
 from tests.chaos.histories import OTHER, PARTITIONS, PASSWORD, TENANT, Written, right, sealed
 
 Harm = Callable[[Written], None]
@@ -144,6 +144,10 @@ def _left_behind(written: Written) -> None:
     written.evidence.sessions_left.add(TENANT)
 
 
+def _wal_held(written: Written) -> None:
+    written.evidence.held += [(moment / 2, "slot", 80_000_000) for moment in range(40)]
+
+
 def _secret_on_a_topic(written: Written) -> None:
     written.put("positions", TENANT, {"password": PASSWORD.decode()})
 
@@ -163,6 +167,27 @@ def _never_lifted(written: Written) -> None:
 def _audit_finds(written: Written) -> None:
     assert written.evidence.audit is not None
     written.evidence.audit.append("sequence_gap at 3")
+
+
+def _newcomers(written: Written, *, told: int = 2, **found: Any) -> None:
+    """Two tenants were migrated, the second one by a worker that was killed meanwhile."""
+    peaceful = Migrated(versions=(1, 2), made=("CREATE TABLE a", "CREATE TABLE b"), free=True)
+    for number, tenant in enumerate(("m_peaceful", "m_killed")):
+        written.event(tenant, 3, f"effect:check {number}", "connect.checked", migrations_on_database=0)
+        run = told if tenant == "m_killed" else 2
+        written.event(tenant, 3, f"effect:provision {number}", "connect.provisioned", migrations_run=run)
+        written.evidence.migrated[tenant] = peaceful
+    written.evidence.migrated["m_killed"] = peaceful._replace(**found)
+    written.evidence.interrupted["m_killed"] = True
+
+
+def _migrated_twice(written: Written) -> None:
+    _newcomers(written, made=("CREATE TABLE a", "CREATE TABLE b", "CREATE TABLE b"))
+
+
+def _interrupted_too_late(written: Written) -> None:
+    _newcomers(written)
+    written.evidence.interrupted["m_killed"] = False
 
 
 def _place(offset: int) -> dict[str, Any]:
@@ -197,10 +222,16 @@ WRONG: dict[str, tuple[Harm, str]] = {
     "a lock is held under a claim that does not count": (_lock_without_claim, "no owner"),
     "a tenant that nothing happened to is opened again": (_reopened, "reopened"),
     "sessions outlive all workers": (_left_behind, "sessions"),
+    "a slot holds too much WAL for long": (_wal_held, "wal"),
     "a secret is on a topic": (_secret_on_a_topic, "secret"),
     "a secret is in a log": (_secret_in_a_log, "secret"),
     "a deadline is acted on too early": (_lifted_early, "deadline"),
     "a deadline is never acted on": (_never_lifted, "deadline"),
+    "a migration is missing": (lambda written: _newcomers(written, told=1, versions=(1,)), "migrations"),
+    "a migration took effect twice": (_migrated_twice, "migrations"),
+    "the lock of migrations is held": (lambda written: _newcomers(written, free=False), "migrations"),
+    "a wrong number of migrations is told": (lambda written: _newcomers(written, told=1), "migrations"),
+    "a worker was killed when it migrated no more": (_interrupted_too_late, "migrations"),
     "the audit finds something": (_audit_finds, "audit"),
 }
 
@@ -217,6 +248,14 @@ def test_each_wrong_thing_is_found(wrong: str) -> None:
     harm(written)
 
     assert rule in found(written.evidence)
+
+
+def test_nothing_is_found_where_a_killed_worker_left_what_a_peaceful_one_leaves() -> None:
+    written = right()
+
+    _newcomers(written)
+
+    assert found(written.evidence) == set()
 
 
 def test_a_gap_that_is_told_covers_rows_that_are_missing() -> None:

@@ -23,6 +23,16 @@ select activity.datname, activity.pid, substring(activity.application_name from 
  where activity.datname is not null and activity.application_name ~ '^realtime_(connect|replication_connection):[0-9]+$'
 """
 
+SLOTS: Final = """
+select slot.slot_name, slot.database, pg_wal_lsn_diff(pg_current_wal_lsn(), slot.restart_lsn)::bigint as held
+  from pg_replication_slots as slot, pg_settings as setting
+ where setting.name = 'max_slot_wal_keep_size' and slot.slot_type = 'logical' and not pg_is_in_recovery()
+   and pg_wal_lsn_diff(pg_current_wal_lsn(), slot.restart_lsn) > setting.setting::bigint * 1048576
+"""
+"""Slots that hold more WAL than one may."""
+
+LEFT: Final = "select database from pg_replication_slots where slot_type = 'logical'"
+
 
 async def watch(client: ConnectClient, evidence: Evidence) -> None:
     """Note what a client is shown as counting; after a failure it looks from the beginning again."""
@@ -62,6 +72,7 @@ async def sample(server: PostgresServer, evidence: Evidence) -> None:
         try:
             while True:
                 note(evidence, time.time(), await session.fetch(SESSIONS))
+                evidence.held += [(time.time(), row["slot_name"], row["held"]) for row in await session.fetch(SLOTS)]
                 await asyncio.sleep(SAMPLE_INTERVAL_S)
         except DRIVER_ERRORS:
             continue
@@ -83,9 +94,10 @@ def note(evidence: Evidence, now: float, rows: list[Any]) -> None:
 
 
 async def left(server: PostgresServer) -> set[str]:
-    """Tenants with sessions of a worker."""
+    """Tenants with sessions of a worker, or slots."""
     session = await server.superuser_connection()
     try:
-        return {row["datname"] for row in await session.fetch(SESSIONS)}
+        slots = {row["database"] for row in await session.fetch(LEFT)}
+        return slots | {row["datname"] for row in await session.fetch(SESSIONS)}
     finally:
         await session.close()

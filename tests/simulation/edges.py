@@ -132,7 +132,7 @@ async def _provision(database: Database, today: date, limits: SessionLimits) -> 
         with translated(database, "Migrating"):
             await session.ask(lambda: None)
     failed = ((today, "no room"),) if here().world.scheduler.random.random() < DAYS_FAILED_SHARE else ()
-    return Provisioned(0, (today,), failed, 1)
+    return Provisioned(0, 0, (today,), failed, 1)
 
 
 async def _housekeep(database: Database, now: datetime, limits: SessionLimits, _retention: timedelta) -> Kept:

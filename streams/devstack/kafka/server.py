@@ -142,14 +142,9 @@ class KafkaServer:
             raise
 
     def answers(self) -> bool:
-        """Whether the broker is registered and answers a client."""
-        if not port_answers(self.port):
-            return False
-        client = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
-        try:
-            return len(client.list_topics(timeout=ANSWER_SECONDS).brokers) > 0
-        except KafkaException:
-            return False
+        """Whether the broker is registered and answers a client; one of another cluster on its port does not count."""
+        answered = self._answered_by()
+        return answered is not None and answered == self._formatted_for()
 
     def stop(self) -> None:
         """Let the broker close its log and end; SIGKILL after :data:`STOP_SECONDS`."""
@@ -174,10 +169,35 @@ class KafkaServer:
             if not port_is_free(port):
                 raise StackFailed(f"port {port} of the local broker is in use by another program; end that one")
 
+    def _answered_by(self) -> str | None:
+        """The cluster of the broker that answers on the port, whoever started it; None where none does."""
+        if not port_answers(self.port):
+            return None
+        client = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+        try:
+            found = client.list_topics(timeout=ANSWER_SECONDS)
+        except KafkaException:
+            return None
+        return found.cluster_id if found.brokers else None
+
+    def _formatted_for(self) -> str | None:
+        """The cluster that the data directory belongs to, whoever formatted it; None where nobody did."""
+        try:
+            lines = (self.directory / "data" / "meta.properties").read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return None
+        return next((line.partition("=")[2] for line in lines if line.startswith("cluster.id=")), None)
+
     def _await_answer(self) -> None:
         started = wait_until(lambda: not self.running or self.answers(), START_SECONDS)
         if started and self.running:
             return
+        # Between a look at a port and its use by the broker, it can be taken by another one.
+        if self._answered_by() not in (None, self._formatted_for()):
+            raise StackFailed(
+                f"a broker of another cluster answers on port {self.port}, which the local broker was to have; "
+                "end that one, or give this one another port"
+            )
         reason = f"does not answer after {START_SECONDS:.0f} s" if self.running else "ended while starting"
         raise StackFailed(
             f"the local broker {reason}. The end of {self.log_path}:\n{log_tail(self.output_path, self.log_path)}"

@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from streams.devstack.kafka import BACK_SOON, KafkaServer
-from streams.devstack.process import Process
+from streams.devstack.process import Process, free_port
 from streams.errors import StackFailed
 
 pytestmark = pytest.mark.kafka
@@ -71,6 +71,36 @@ def test_a_port_that_another_program_holds_is_named(broker: KafkaServer, cache: 
 
     with pytest.raises(StackFailed, match=f"port {broker.port} .* in use"):
         late.start()
+
+
+def test_a_broker_of_another_cluster_on_its_port_is_not_taken_for_its_own(
+    broker: KafkaServer, cache: Path, tmp_path: Path
+) -> None:
+    mine = KafkaServer(tmp_path, cache=cache)
+    mine.start()
+    mine.stop()
+
+    mine.port = broker.port
+
+    assert broker.answers()
+    assert not mine.answers()
+
+
+def test_a_broker_whose_port_was_taken_by_another_one_while_it_started_says_so(
+    broker: KafkaServer, cache: Path, tmp_path: Path
+) -> None:
+    # It looks at one free port and listens on another one, which is what it comes to when somebody was faster.
+    controller = free_port()
+    listeners = f"PLAINTEXT://{broker.address},CONTROLLER://127.0.0.1:{controller}"
+    late = KafkaServer(tmp_path, controller_port=controller, cache=cache, settings={"listeners": listeners})
+
+    def lose_the_race() -> None:
+        late.port = broker.port
+
+    with pytest.raises(StackFailed, match=f"another cluster answers on port {broker.port}"):
+        late.start(launched=lose_the_race)
+
+    assert not late.running
 
 
 def test_a_setting_that_the_broker_refuses_is_in_the_error(cache: Path, tmp_path: Path) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from statemachine.errors import TenantNotFound
-from streams.tenantdb.migrate import read_migrations
+from streams.catalog.validation import validate
+from streams.tenantdb.migrate import migrate, read_migrations
+from streams.tenantdb.naming import MIGRATION_LOCK_SPACE, lock_key
 from streams.tenantdb.partitions import partition_name
+from streams.tenantdb.session import SessionLimits
 from tests.integration.life.region import Region
 from tests.integration.life.stage import READY, Stage, refused
 from tests.support.waiting import until
@@ -45,6 +49,23 @@ async def test_a_connected_tenant_is_healthy_and_tells_its_users_and_rows(calm: 
     assert (found.connected_cluster, found.region, found.node) == (3, "local", "w1")
     for machine, state in (("lifecycle", "ready"), ("database", "up"), ("replication", "streaming")):
         assert (await calm_region.pages.figures(f"tenant_connect_tenants_{machine}"))[state,] >= 1
+
+
+async def test_migrations_that_another_runner_applied_after_the_check_count_too(calm: Stage) -> None:
+    tenant = await calm.tenant()
+    session = await tenant.administrator()
+    await session.execute(f"select pg_advisory_lock({lock_key(MIGRATION_LOCK_SPACE, '')})")
+    connecting = asyncio.create_task(calm.client.connect(tenant.name))
+    await tenant.reaches("connect.checked")
+    database = validate(tenant.entry).database
+    await session.execute(f'set role "{tenant.role}"')
+    assert await migrate(session, database, SessionLimits(), read_migrations()) == FILES
+    await session.close()
+    await connecting
+    (provisioned,) = await tenant.next("connect.provisioned")
+    assert provisioned.data.migrations_run == FILES
+    found = await calm.client.check_health(tenant.name)
+    assert (found.healthy, found.migrations_pending) == (True, False)
 
 
 async def test_a_day_that_cannot_be_made_without_a_connection_shows_too(calm: Stage) -> None:

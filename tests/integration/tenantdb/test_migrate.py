@@ -201,7 +201,7 @@ async def test_provisioning_tells_what_it_did(database: Database, limits: Sessio
     first = await provision(database, today, limits)
     assert (first.migrations_run, len(first.partitions), first.partitions_failed) == (len(FILES), 5, ())
     second = await provision(database, today, limits)
-    assert second == Provisioned(0, first.partitions, (), second.took_ms)
+    assert second == Provisioned(0, len(FILES), first.partitions, (), second.took_ms)
 
 
 async def test_provisioning_twice_at_once_is_provisioning_once(
