@@ -19,8 +19,15 @@ from confluent_kafka.admin import AdminClient
 from streams.errors import KafkaUnreachable
 from streams.kafka.passing import passes
 
-REQUEST_TIMEOUT_S: Final = 10.0
-"""How long one request for end offsets may take."""
+FIRST_TIMEOUT_S: Final = 1.0
+"""How long the first request for end offsets may take; each one after it twice as long.
+
+The client waits so long for a leader that is gone, although there is a new one meanwhile; and as long as it waits it
+connects without a pause (librdkafka 2.16: some 20,000 times a second where connections are refused, whatever
+``reconnect.backoff.ms`` is)."""
+
+REQUEST_TIMEOUT_S: Final = 8.0
+"""How long one request for end offsets may take at the most."""
 
 PATIENCE_S: Final = 30.0
 """How long a broker or a partition's leader may be away before whoever waits for an end is refused."""
@@ -40,11 +47,12 @@ Place = tuple[str, int]
 class _Question:
     """Where one partition ends: who wants to know, and until when it is asked again."""
 
-    __slots__ = ("answered", "deadline")
+    __slots__ = ("answered", "deadline", "timeout_s")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.answered: asyncio.Future[int] = loop.create_future()
         self.deadline = loop.time() + PATIENCE_S
+        self.timeout_s = FIRST_TIMEOUT_S
 
     def answer(self, offset: int) -> None:
         if not self.answered.done():
@@ -79,15 +87,18 @@ class Ends:
     async def _ask(self) -> None:
         while self._waiting:
             waiting, self._waiting = self._waiting, defaultdict(list)
+            timeout_s = max(question.timeout_s for questions in waiting.values() for question in questions)
             try:
                 found = self._client.list_offsets(
-                    {TopicPartition(*place): _LATEST for place in waiting}, request_timeout=REQUEST_TIMEOUT_S
+                    {TopicPartition(*place): _LATEST for place in waiting}, request_timeout=timeout_s
                 )
                 again = [place async for place in self._unanswered(waiting, found)]
             except Exception as error:
                 _refuse(waiting, str(error))
                 raise
             for place in again:
+                for question in waiting[place]:
+                    question.timeout_s = min(2 * timeout_s, REQUEST_TIMEOUT_S)
                 self._waiting[place] += waiting[place]
             if again:
                 await asyncio.to_thread(self._refresh, again)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from streams.catalog.store import Catalog
@@ -76,6 +78,21 @@ async def slots_lost(stage: Stage) -> None:
         await _ask(stage, "checkpoint")
     await stage.serving()
     await standby_promoted(stage)
+
+
+@asynccontextmanager
+async def crowded(stage: Stage, room: int) -> AsyncIterator[None]:
+    """Others have all connections of the server but so many; who held some before has lost them."""
+    hogs = await _hogs(stage)
+    await _ask_with(hogs[0], END)
+    hogs += await _hogs(stage)
+    for hog in hogs[-room:]:
+        hog.terminate()
+    try:
+        yield
+    finally:
+        for hog in hogs[:-room]:
+            hog.terminate()
 
 
 async def _hogs(stage: Stage) -> list[Any]:

@@ -23,6 +23,9 @@ STALL_S: Final = 20.0
 
 STORM_INTERVAL_S: Final = 2.0
 STORM_ROUNDS: Final = 10
+ROOM: Final = 12
+"""Connections that are left on a server where every tenant wants several."""
+
 JUMPS_S: Final = (3600.0, -3600.0, 86_400.0, 0.0)
 """How far clocks go wrong, in seconds, one after the other."""
 
@@ -129,15 +132,24 @@ async def kafka_stalls(stage: Stage) -> None:
 
 
 async def herd(stage: Stage) -> None:
-    """F10: all owners are killed at once, and all tenants are wanted at once afterwards."""
+    """F10: all owners are killed at once, all tenants are wanted at once, and once the server has no room for all."""
     for _ in range(2):
         with stage.fault("all workers killed"):
-            for worker in stage.crew.workers:
-                worker.kill()
-            for worker in stage.crew.workers:
-                worker.start()
-            await stage.serving()
+            await _all_killed(stage)
         await stage.pause(2, 4)
+    with stage.fault("all workers killed, room for few connections", database=True):
+        async with databases.crowded(stage, ROOM):
+            await _all_killed(stage)
+            await stage.pause(4, 6)
+    await stage.serving()
+
+
+async def _all_killed(stage: Stage) -> None:
+    for worker in stage.crew.workers:
+        worker.kill()
+    for worker in stage.crew.workers:
+        worker.start()
+    await stage.serving()
 
 
 async def clocks_jump(stage: Stage) -> None:
