@@ -23,7 +23,7 @@ FIRST_TIMEOUT_S: Final = 1.0
 """How long the first request for end offsets may take; each one after it twice as long.
 
 The client waits so long for a leader that is gone, although there is a new one meanwhile; and as long as it waits it
-connects without a pause (librdkafka 2.16: some 20,000 times a second where connections are refused, whatever
+connects without a pause (librdkafka 2.16, where connections are refused: 15,000 times a second and more, whatever
 ``reconnect.backoff.ms`` is)."""
 
 REQUEST_TIMEOUT_S: Final = 8.0

@@ -56,10 +56,10 @@ class Place:
             assert state.claim is not None
             self._event(partition, state.tenant(tenant), state.claim.offset)
 
-    def void(self, partition: int, *tenants: str) -> None:
-        """Somebody who does not own the partition writes."""
+    def void(self, partition: int, *tenants: str, claim: int = 999_999) -> None:
+        """Somebody who does not own the partition writes, under a claim that never was or is over."""
         for tenant in tenants:
-            self._event(partition, TenantState(tenant), 999_999)
+            self._event(partition, TenantState(tenant), claim)
 
     def garbage(self, partition: int) -> None:
         """Somebody writes what is no record of this log."""
@@ -111,11 +111,11 @@ class Place:
     def _event(self, partition: int, state: TenantState, claim: int) -> None:
         origin = Origin(self._source(partition), claim, "somebody")
         data = ConnectResumed() if state.pause else ConnectPaused("r", "ada")
-        self._append(partition, encode_event(state, data, _now(), origin)[1])
+        self._append(partition, encode_event(state, data, _now(), origin)[1], key=state.tenant)
 
-    def _append(self, partition: int, value: bytes, *, foldable: bool = True) -> None:
+    def _append(self, partition: int, value: bytes, *, key: str | None = None, foldable: bool = True) -> None:
         client = producer(self.settings)
-        client.produce(self.topic, value=value, partition=partition)
+        client.produce(self.topic, key=key, value=value, partition=partition)
         assert client.flush(DEADLINE_S) == 0
         if foldable:
             state = self.state(partition)

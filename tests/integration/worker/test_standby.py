@@ -10,9 +10,11 @@ import pytest
 
 from statemachine.commands import PauseTenant, ResumeTenant
 from streams.client import ConnectClient
+from streams.kafka.partitioner import partition_of
 from streams.service.worker import Worker
 from streams.settings import Settings
-from tests.integration.snapshots.place import everything, folding
+from tests.integration.snapshots.place import Place, everything, folding, owned
+from tests.integration.worker.processes import Processes, WorkerProcess
 from tests.integration.worker.scene import Scene
 from tests.support.waiting import DEADLINE_S, until
 
@@ -38,6 +40,53 @@ async def two_workers(settings: Settings) -> AsyncIterator[tuple[Worker, Worker,
         finally:
             for stop in stops:
                 stop.set()
+
+
+def _one_in(partition: int, settings: Settings) -> str:
+    return next(tenant for tenant in TENANTS if partition_of(tenant, settings.partitions) == partition)
+
+
+@asynccontextmanager
+async def beside(first: WorkerProcess, settings: Settings) -> AsyncIterator[Worker]:
+    """A worker in the test's own loop that shares the partitions with another process."""
+    stop, half = asyncio.Event(), settings.partitions // 2
+    await until(lambda: len(first.partitions) == settings.partitions)
+    worker = Worker(settings.model_copy(update={**OFF, "worker_name": "w2"}))
+    async with asyncio.TaskGroup() as running:
+        running.create_task(worker.run(stop))
+        try:
+            await until(lambda: [len(worker.partitions), len(first.partitions)] == [half, half])
+            yield worker
+        finally:
+            stop.set()
+
+
+async def test_a_standby_of_a_worker_that_was_killed_owns_without_reading_the_log_again(
+    scene: Scene, processes: Processes
+) -> None:
+    first = processes.start("w1", **OFF)
+    log = Place(scene.settings)
+    async with beside(first, scene.settings) as second, ConnectClient(scene.settings) as client:
+        for command in (PauseTenant(), ResumeTenant(), PauseTenant()):
+            for tenant in TENANTS:
+                assert (await client.send(tenant, command, timeout_s=DEADLINE_S)).outcome == "ok"
+        theirs = {number: log.folded(number) for number in first.partitions}
+        await until(lambda: all(second._registry.folded(number) == state.folded for number, state in theirs.items()))
+        with folding() as folded:
+            first.kill()
+            # What it had still sent arrives late: under a claim that is deposed then, so it counts for nobody.
+            await until(lambda: len(second.partitions) == scene.settings.partitions)
+            for number, state in theirs.items():
+                assert state.claim is not None
+                log.void(number, _one_in(number, scene.settings), claim=state.claim.offset)
+            for tenant in TENANTS:
+                assert (await client.resume(tenant, timeout_ms=int(DEADLINE_S * 1000))).lifecycle == "absent"
+        assert {number: folded[number][0] for number in theirs} == {
+            number: state.folded + 1 for number, state in theirs.items()
+        }
+        for number, state in (await owned(second)).items():
+            assert everything(state) == everything(log.folded(number, state.folded + 1))
+    assert scene.audit().void > 0
 
 
 async def test_a_standby_has_the_owner_s_state_and_takes_over_without_reading_the_log_again(scene: Scene) -> None:
