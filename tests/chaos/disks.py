@@ -1,18 +1,17 @@
-"""Faults of the disk that snapshots are on: damaged, cut short, full."""
+"""Faults of disks: snapshots are damaged and cut short, and there is no room for them or for the broker."""
 
 from __future__ import annotations
 
 import asyncio
-import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from tests.chaos.mounts import fill_up, make_room, small_disk
 from tests.chaos.stage import Stage
 
-MOUNT_SECONDS: Final = 10.0
-SMALL: Final = "size=2m"
+SNAPSHOTS_MB: Final = 2
+"""Megabytes of the disk that snapshots are on, and that is filled up."""
+
 FLIPS: Final = 64
 
 
@@ -28,7 +27,7 @@ async def bad_disk(stage: Stage) -> None:
             worker.start()
             await stage.serving()
         await stage.pause(2, 3)
-    async with _small_disk(stage.place.directory / f"small-{stage.settings.topic_prefix}") as small:
+    async with small_disk(stage.place.directory / f"small-{stage.settings.topic_prefix}", SNAPSHOTS_MB) as small:
         if small is None:
             stage.skipped.append("a full disk: only root can mount one")
             return
@@ -36,12 +35,28 @@ async def bad_disk(stage: Stage) -> None:
             guest = stage.crew.hire(data_dir=str(small))
             await stage.serving()
             await stage.pause(2, 3)
-            (small / "filling").write_bytes(b"x" * _free(small))
+            fill_up(small)
             await stage.pause(4, 6)
             guest.kill()
             guest.start()
             await stage.serving()
             await guest.stop()
+    await stage.serving()
+
+
+async def full_broker(stage: Stage) -> None:
+    """F3: there is no room on the broker's disk, so that it ends; it is started once there is."""
+    disk = stage.place.broker_disk
+    if disk is None:
+        stage.skipped.append("a broker without room: only root can mount a small disk")
+        return
+    with stage.fault("disk of the broker full"):
+        await asyncio.to_thread(fill_up, disk)
+        await stage.pause(4, 6)
+        # It may have ended by itself, or not have noticed: nothing is asked of it but that it goes on afterwards.
+        await stage.place.brokers.kill()
+        make_room(disk)
+        await stage.place.brokers.start()
     await stage.serving()
 
 
@@ -61,31 +76,3 @@ def _flip(stage: Stage, file: Path) -> None:
 def _truncate(stage: Stage, file: Path) -> None:
     body = file.read_bytes()
     file.write_bytes(body[: stage.chance.randrange(len(body))])
-
-
-def _free(directory: Path) -> int:
-    found = subprocess.run(  # noqa: S603  a fixed program and a directory made here
-        ["/bin/df", "--output=avail", "-B1", str(directory)], capture_output=True, text=True, check=True, timeout=5
-    )
-    return int(found.stdout.split()[-1])
-
-
-@asynccontextmanager
-async def _small_disk(directory: Path) -> AsyncIterator[Path | None]:
-    """A disk of two megabytes; None where this user cannot mount one."""
-    await asyncio.to_thread(directory.mkdir, parents=True)
-    if not await _mount("mount", "-t", "tmpfs", "-o", SMALL, "tmpfs", str(directory)):
-        yield None
-        return
-    try:
-        yield directory
-    finally:
-        await _mount("umount", "--lazy", str(directory))
-
-
-async def _mount(*command: str) -> bool:
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
-    )
-    async with asyncio.timeout(MOUNT_SECONDS):
-        return await process.wait() == 0

@@ -70,7 +70,7 @@ async def killed(stage: Stage) -> None:
 
 
 async def broker_lost(stage: Stage) -> None:
-    """F3: the only broker is killed and restarted, several times."""
+    """F3: the only broker is killed and restarted, several times, and has no room on its disk."""
     for _ in range(2):
         with stage.fault("broker killed"):
             await stage.place.brokers.kill()
@@ -81,6 +81,7 @@ async def broker_lost(stage: Stage) -> None:
     with stage.fault("broker restarted"):
         await asyncio.to_thread(stage.place.brokers.servers[0].restart)
     await stage.serving()
+    await disks.full_broker(stage)
 
 
 async def leaders_lost(stage: Stage) -> None:

@@ -19,10 +19,14 @@ from streams.devstack.process import free_port
 from streams.errors import PrerequisiteMissing
 from streams.kafka.administration import apply
 from streams.settings import Settings
+from tests.chaos.mounts import small_disk
 from tests.chaos.toxiproxy import Network, network
 
 PARTITIONS: Final = 8
 BROKERS: Final = 3
+
+BROKER_MB: Final = 1_000
+"""Megabytes of the only broker's disk, which is filled up."""
 
 GREY: Final = "GREY"
 """Listener of the brokers that is reached by way of the network that can go wrong."""
@@ -103,6 +107,7 @@ class Place:
 
     Attributes:
         directory: for what workers and brokers write.
+        broker_disk: the only broker's own small disk; None where there are several, or nobody may mount one.
         brokers: Kafka.
         server: where the tenants' databases are.
         network: None where there is none that can go wrong.
@@ -111,6 +116,7 @@ class Place:
     """
 
     directory: Path
+    broker_disk: Path | None
     brokers: Brokers
     server: PostgresServer
     network: Network | None
@@ -146,17 +152,22 @@ async def place(directory: Path, *, brokers: int = 1, proxied: bool = True) -> A
         between = await _network(directory, stack) if proxied else None
         server = PostgresServer(directory / "postgres", fsync=False, settings=SERVER)
         grey, listening, database = free_port(), free_port(), free_port()
+        disk = (
+            await stack.enter_async_context(small_disk(directory / "kafka" / "data", BROKER_MB))
+            if brokers == 1
+            else None
+        )
         kafka = Brokers(_single(directory, grey, listening) if brokers == 1 else _cluster(directory, brokers))
         stack.push_async_callback(kafka.stop)
         stack.callback(server.kill)
         await asyncio.gather(kafka.start(), asyncio.to_thread(server.start))
         if between is None:
-            yield Place(directory, kafka, server, None, None, server.port)
+            yield Place(directory, disk, kafka, server, None, None, server.port)
             return
         await between.proxy(DATABASE_PROXY, database, server.port)
         if brokers == 1:
             await between.proxy(KAFKA_PROXY, grey, listening)
-        yield Place(directory, kafka, server, between, f"127.0.0.1:{grey}" if brokers == 1 else None, database)
+        yield Place(directory, disk, kafka, server, between, f"127.0.0.1:{grey}" if brokers == 1 else None, database)
 
 
 async def _network(directory: Path, stack: AsyncExitStack) -> Network | None:
