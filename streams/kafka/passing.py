@@ -1,8 +1,8 @@
 """Errors of Kafka that pass by themselves, and those that do not.
 
 While brokers restart and leaders move, clients are told many things, and not all are marked as retriable: an
-epoch that is over, a topic that one broker has not heard of, no leader at all. So everything counts as passing,
-within the asker's own bound, but what no waiting mends.
+epoch that is over, a topic that one broker has not heard of, a partition that it does not have while it stops or
+starts, no leader at all. So everything counts as passing, within the asker's own bound, but what no waiting mends.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ FINAL: Final = frozenset(
         KafkaError.UNSUPPORTED_VERSION,
         KafkaError.TOPIC_EXCEPTION,
         KafkaError._AUTHENTICATION,  # noqa: SLF001  its public name
-        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001  its public name
     }
 )
 """What asking again cannot change."""

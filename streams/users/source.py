@@ -92,7 +92,7 @@ class UsersSource:
             first, end = self._stretch(following)
         except KafkaException as error:
             reason: KafkaError = error.args[0]
-            if not passes(reason):
+            if not passes(reason) or self._is_missing(partition):
                 raise KafkaUnreachable(f"{self._topic}:{partition}: {reason.str()}") from error
             self._ask_again_at[partition] = time.monotonic() + RETRY_INTERVAL_S
             log.warning("users.not_read_yet", topic=self._topic, partition=partition, error=reason.str())
@@ -101,6 +101,14 @@ class UsersSource:
         self._consumer.incremental_assign([TopicPartition(self._topic, partition, first)])
         self.read_now[partition] = following
         return True
+
+    def _is_missing(self, partition: int) -> bool:
+        """Whether the topic has partitions, and not this one; a broker that stops or starts may show none."""
+        try:
+            shown = self._asker.list_topics(self._topic, timeout=REQUEST_TIMEOUT_S).topics[self._topic].partitions
+        except KafkaException:
+            return False
+        return bool(shown) and partition not in shown
 
     def _stretch(self, following: Following) -> tuple[int, int]:
         """The first record of the last hour, and the end. The end comes first: what is appended later is behind it."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from statemachine.commands import Status
 from streams.client import ConnectClient
 from streams.devstack.kafka.server import BACK_SOON, KafkaServer
 from streams.devstack.process import free_port
@@ -102,6 +103,8 @@ async def test_a_worker_lives_while_its_broker_is_away(broker: KafkaServer) -> N
             assert await pages.status(path) == 200
         await asyncio.to_thread(broker.start)
         await until(lambda: _is(pages, "/health/ready", 200))
+        async with ConnectClient(settings) as client:
+            assert (await client.send("t1", Status(), timeout_s=DEADLINE_S)).tenant == "t1"
 
 
 async def test_a_worker_whose_port_is_taken_ends_before_it_does_anything(settings: Settings) -> None:
