@@ -23,7 +23,7 @@ from statemachine.commands import (
 from statemachine.reactions import Reaction, reaction, streamed
 from statemachine.state import StopReason, TenantState
 from streams.catalog.entry import Database
-from streams.effects.backoff import delays_ms
+from streams.effects.backoff import Losses, delays_ms
 from streams.effects.means import Means
 from streams.effects.streaming import Holding, StreamWork, forget_point
 from streams.effects.unforeseen import OF_THE_LOG, unforeseen
@@ -220,20 +220,25 @@ class TenantWork:
 
     async def _hold(self) -> None:
         """Keep the connection; open it again as often as it breaks, until the state calls for something else."""
+        clock = asyncio.get_running_loop().time
+        losses = Losses(*self._means.backoff_ms, self._means.chance)
         while True:
             if self._connection is None:
                 await self._reopen()
             connection = self._connection
             if connection is None:
                 continue
+            since = clock()
             await connection.lost.wait()
             # Who had the lock before may have it again meanwhile.
             self._alone = False
             self._held.clear()
+            self._retried.clear()
             log.warning("database.lost", tenant=self._tenant)
             # Before it is closed, which takes a while with a server that hangs: the window is open since now.
             self._report(ConnectionLost("DatabaseConnectionDown", "a session ended unexpectedly"), "effect:hold")
             await self._close()
+            await self._pause(losses.pause_ms((clock() - since) * 1000))
 
     async def _reopen(self) -> None:
         """Attempt to open the connection until it is open."""

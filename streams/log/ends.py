@@ -119,7 +119,7 @@ class Ends:
             questions = waiting[place.topic, place.partition]
             try:
                 async with asyncio.timeout(2 * REQUEST_TIMEOUT_S):
-                    end = (await asyncio.wrap_future(result)).offset
+                    end = _known((await asyncio.wrap_future(result)).offset)
             except KafkaException as error:
                 reason: KafkaError = error.args[0]
                 now = asyncio.get_running_loop().time()
@@ -132,6 +132,20 @@ class Ends:
             else:
                 for question in questions:
                     question.answer(end)
+
+
+def _known(offset: int) -> int:
+    """The offset, if it is one.
+
+    Where a leader is connected and silent, the client gives ``OFFSET_INVALID`` as if it were the answer, and no error
+    (librdkafka 2.16). Taken for an end, it would prove that nothing was appended, by asking nobody.
+
+    Raises:
+        KafkaException: it is none.
+    """
+    if offset < 0:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer"))  # noqa: SLF001  its public name
+    return offset
 
 
 def _refuse(waiting: dict[Place, list[_Question]], problem: str) -> None:

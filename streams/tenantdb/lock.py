@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass
 from typing import Any
+
+import asyncpg
 
 from streams.catalog.entry import Database
 from streams.tenantdb.failure import (
@@ -24,12 +25,14 @@ from streams.tenantdb.naming import (
     session_name,
 )
 
-RETRY_PAUSE_MS = 20
-"""Between two attempts at a lock whose holder is being ended."""
+QUEUE_MS = 200
+"""Longest time in the queue for the lock, before its holder is looked at again: there may be another one by then."""
 
 # Session level: it ends with the session and with nothing else
 # (https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS).
 TAKE = "select pg_catalog.pg_try_advisory_lock($1)"
+
+QUEUE = "select pg_catalog.pg_advisory_lock($1)"
 
 # A 64-bit key stands in pg_locks as two halves, with objsubid 1
 # (https://www.postgresql.org/docs/current/view-pg-locks.html).
@@ -64,10 +67,11 @@ async def take_lock(session: Any, database: Database, *, tenant: str, claim: int
     """Take the tenant's lock on this session.
 
     A holder with an older claim, or with ours (an earlier session of this worker), is ended together with its pool and
-    its stream.
+    its stream. One that comes back at once does not overtake us: we are in the lock's queue by then, and the server
+    gives no lock to an attempt that does not wait while somebody waits for it.
 
     Args:
-        session: keeps the lock for as long as it lives.
+        session: keeps the lock for as long as it lives; its `lock_timeout` is changed.
         database: where the session is, for messages.
         tenant: whose lock.
         claim: under which we come.
@@ -81,16 +85,28 @@ async def take_lock(session: Any, database: Database, *, tenant: str, claim: int
     deadline = time.monotonic() + wait_ms / 1000
     ended: set[int] = set()
     with translated(database, "Taking the tenant's lock"):
-        while not await session.fetchval(TAKE, key):
+        taken = await session.fetchval(TAKE, key)
+        if not taken:
+            await session.execute(f"set lock_timeout = {QUEUE_MS}")
+        while not taken:
             holder = await _holder(session, key)
             if holder is not None:
                 ended.add(await _end(session, database, holder, claim))
             if time.monotonic() >= deadline:
                 raise _held(database, holder, f"did not let go within {wait_ms} ms")
-            await asyncio.sleep(RETRY_PAUSE_MS / 1000)
+            taken = await _queue(session, key)
         # Between its end and our lock an older owner may have opened one more pooled session.
         for older in ended:
             await _end_sessions(session, older)
+
+
+async def _queue(session: Any, key: int) -> bool:
+    """Wait for the lock, at most `QUEUE_MS`; whether it was had."""
+    try:
+        await session.execute(QUEUE, key)
+    except asyncpg.LockNotAvailableError:
+        return False
+    return True
 
 
 async def _holder(session: Any, key: int) -> Holder | None:

@@ -53,6 +53,12 @@ def _speak(process: Process) -> None:
     process.link.coordinator = Passage.OPEN
 
 
+def _unasked(world: World, process: Process, fault: Fault) -> None:
+    """Nobody answers where partitions end; everything else goes on."""
+    process.link.questions = Passage.CUT
+    world.scheduler.after(2 * world.session_timeout_s * fault.size, setattr, process.link, "questions", Passage.OPEN)
+
+
 def _jump(world: World, process: Process, fault: Fault) -> None:
     del world
     process.ahead_s += 60 * (fault.size - 0.5) ** 3
@@ -208,5 +214,6 @@ KINDS: Final[dict[str, Callable[[World, Process, Fault], None]]] = {
     "disk lies": _disk_lies,
     "disk damaged": _disk_damaged,
     "disks swapped": _disks_swapped,
+    "unasked": _unasked,
 }
 """Every kind of fault, by its name."""

@@ -25,6 +25,7 @@ import streams.effects.housekeeping
 import streams.effects.runner
 import streams.effects.streaming
 import streams.effects.tenant
+import streams.log.ends
 import streams.log.producer
 import streams.replication.deliveries
 import streams.replication.positions
@@ -209,6 +210,8 @@ def edges() -> Iterator[None]:
         (streams.snapshots.marks, "stretch", _stretch),
         (streams.snapshots.marks, "read", _read),
         (streams.log.producer, "threading", no_threads),
+        # A third of the real one, as the session timeout is about a third of the real one's.
+        (streams.log.ends, "FIRST_TIMEOUT_S", 0.3),
         (streams.users.view, "threading", threads),
         (streams.users.view, "UsersSource", _users_source),
         (streams.replication.deliveries, "threading", threads),

@@ -34,6 +34,7 @@ class Link:
         loop: where answers are awaited.
         passage: what the network lets through.
         coordinator: the same on the way to the group's coordinator, for heartbeats alone.
+        questions: the same on the way to where partitions end, which is asked over a connection of its own.
         database: the same on the way to tenants' databases.
         frozen: the process does not run: it sends nothing, and what arrives is kept.
         dead: the process has ended: it sends nothing and hears nothing ever again.
@@ -42,6 +43,7 @@ class Link:
     def __init__(self, scheduler: Scheduler, name: str, loop: asyncio.AbstractEventLoop) -> None:
         self.passage = Passage.OPEN
         self.coordinator = Passage.OPEN
+        self.questions = Passage.OPEN
         self.database = Passage.OPEN
         self.frozen = False
         self.dead = False

@@ -15,6 +15,7 @@ import asyncpg
 from streams.tenantdb import check, connection, lock
 from streams.tenantdb.naming import claim_of
 from tests.simulation.link import RETRY_S, Link, Passage
+from tests.simulation.locks import Locks
 from tests.simulation.scheduler import Scheduler
 
 Found = TypeVar("Found")
@@ -32,6 +33,9 @@ SLOW_MIN: Final = 10.0
 
 WAY_S_MAX: Final = 3.0
 """The longest way to or from a server that is slow: longer than anybody waits."""
+
+LOOK_S: Final = 0.02
+"""How often a session that waits for a lock looks whether it has it."""
 
 MIGRATIONS: Final = 81
 
@@ -59,7 +63,7 @@ class Server:
         self.foreign = 0
         self.connections_max = connections_max
         self.sessions: dict[int, Session] = {}
-        self.locks: dict[tuple[str, int], Session] = {}
+        self.locks = Locks()
         self.opened: Callable[[Session], None] = lambda _: None
         self.scheduler = scheduler
         self._pids = 0
@@ -192,8 +196,7 @@ class Session:
             return
         self.alive = False
         self.server.sessions.pop(self.pid, None)
-        for key in [key for key, holder in self.server.locks.items() if holder is self]:
-            del self.server.locks[key]
+        self.server.locks.ended(self)
         self.server.scheduler.after(self.server.way_s(), self._hear_of_end)
 
     def _hear_of_end(self) -> None:
@@ -245,8 +248,13 @@ class Session:
         """The backend's process id."""
         return self.pid
 
-    async def execute(self, query: str, timeout: float = 30.0) -> str:
-        """Only the question whether the greeter answers."""
+    async def execute(self, query: str, key: int | None = None, *, timeout: float = 30.0) -> str:
+        """The question whether the greeter answers, and waiting for a lock."""
+        if query == lock.QUEUE:
+            await self._queue(key or 0)
+            return "SELECT 1"
+        if query.startswith("set lock_timeout"):
+            return await self.ask(lambda: "SET")
         assert "pg_backend_pid" in query, f"the simulated server does not know: {query}"
         return await self.ask(lambda: "SELECT 1", timeout)
 
@@ -295,12 +303,22 @@ class Session:
         }
 
     def _take(self, key: int) -> bool:
-        if self.ending:
-            return False
-        return self.server.locks.setdefault((self.database, key), self) is self
+        return self.server.locks.take((self.database, key), self)
+
+    async def _queue(self, key: int) -> None:
+        """Look whether the lock was granted, until `lock.QUEUE_MS` is over."""
+        locks, place = self.server.locks, (self.database, key)
+        until = self.server.scheduler.now + lock.QUEUE_MS / 1000
+        await self.ask(lambda: locks.queue(place, self))
+        while not await self.ask(lambda: locks.holder(place) is self):
+            if self.server.scheduler.now >= until:
+                if await self.ask(lambda: locks.leave(place, self)):
+                    return
+                raise asyncpg.LockNotAvailableError("canceling statement due to lock timeout")
+            await asyncio.sleep(LOOK_S)
 
     def _holder(self, key: int) -> Mapping[str, Any] | None:
-        holder = self.server.locks.get((self.database, key))
+        holder = self.server.locks.holder((self.database, key))
         if holder is None:
             return None
         return {"pid": holder.pid, "application_name": holder.application_name, "usename": "tenant"}

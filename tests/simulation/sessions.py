@@ -67,7 +67,7 @@ class Sessions:
 
     def _look_at(self, server: Server) -> None:
         newest: dict[str, int] = {}
-        for holder in server.locks.values():
+        for holder in server.locks.holders:
             if holder.claim is not None:
                 newest[holder.database] = max(holder.claim, newest.get(holder.database, -1))
         for session in server.sessions.values():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from types import ModuleType
 from typing import Any, Final, NamedTuple
 from unittest import mock
 
@@ -14,6 +15,7 @@ from statemachine.events import CommandPlace, Event
 from statemachine.partition import Claim, PartitionState, Verdict
 from statemachine.reactions import Reaction, reaction
 from statemachine.state import TenantState
+from streams.log import ends
 from streams.log.ends import Ends
 from streams.log.reader import Record
 from streams.registry.partition import Flight, OwnedPartition
@@ -22,8 +24,8 @@ from streams.snapshots.snapshot import Snapshot, snapshot_of
 from streams.wire.event import decode_event
 from streams.worker.owner import PartitionOwner, _Work
 
-Replacement = tuple[type, str, Callable[..., Any]]
-"""Class, name of its method, and what takes its place."""
+Replacement = tuple[type | ModuleType, str, Callable[..., Any]]
+"""Class or module, name of its method or function, and what takes its place."""
 
 
 class Variant(NamedTuple):
@@ -66,6 +68,10 @@ def _send_and_believe(partition: OwnedPartition) -> Flight:
 
 async def _end_of_nothing(_ends: Ends, _topic: str, _partition: int) -> int:
     return 0
+
+
+def _any_end(offset: int) -> int:
+    return offset
 
 
 def _appended_and_acted_on(owner: PartitionOwner, state: TenantState, work: _Work) -> int:
@@ -143,6 +149,7 @@ VARIANTS: Final[dict[str, Variant]] = {
         ((OwnedPartition, "snapshot", _snapshot_at_once),), ("log_corrupt", "a state that is not the log's"), _UNHEARD
     ),
     "no read index": Variant(((Ends, "end", _end_of_nothing),), _STALE, _DEPOSED),
+    "silence taken for an end": Variant(((ends, "_known", _any_end),), _STALE, ("silence", "unasked")),
 }
 """What is taken out, by its name."""
 

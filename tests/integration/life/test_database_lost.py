@@ -42,6 +42,19 @@ async def test_a_lost_database_is_tried_at_once_when_an_operator_asks_for_it(cal
     assert (await calm.client.status(tenant.name)).deadlines == {}
 
 
+async def test_a_database_that_is_lost_right_after_it_was_restored_is_left_alone_for_a_while(calm: Stage) -> None:
+    tenant, other = await calm.connected(), await calm.connected()
+    await tenant.end_sessions()
+    await tenant.next("database.lost", "database.restored")
+    await tenant.end_sessions()
+    await tenant.next("database.lost")
+    await other.end_sessions()
+    await other.next("database.lost", "database.restored")
+    # By itself it is tried again in a minute.
+    await calm.client.retry(tenant.name, reason="it is back", author="ada")
+    await tenant.next("connect.retried", "database.restored")
+
+
 async def test_a_database_is_restored_once_every_pooled_session_is_back(hasty: Stage, hasty_region: Region) -> None:
     tenant = await hasty.used(pool_size=3)
     before = await tenant.sessions()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -15,7 +18,7 @@ from statemachine.events import Claimed
 from streams.catalog.store import Catalog
 from streams.client import ConnectClient
 from streams.devstack.kafka.server import KafkaServer
-from streams.errors import OwnershipLost
+from streams.errors import KafkaUnreachable, OwnershipLost
 from streams.kafka.partitioner import partition_of
 from streams.service.worker import Worker
 from streams.settings import Settings
@@ -29,6 +32,9 @@ pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
 
 NEWER: Final = 1_000_000
 """A claim that is newer than any that a worker of these tests can have."""
+
+UNHEARD_MS: Final = 1_000
+"""How long somebody waits for an answer, and some seconds more; a worker could make many attempts in that time."""
 
 
 @pytest.fixture
@@ -58,6 +64,28 @@ async def held_by_another(settings: Settings) -> AsyncIterator[None]:
         await connection.close()
 
 
+async def test_whoever_met_a_newer_claim_makes_no_attempt_before_the_log_has_told_that_the_own_one_counts(
+    broker: KafkaServer, scene: Scene, database: TenantDatabase
+) -> None:
+    assert broker.pid is not None
+    async with scene.working(), ConnectClient(scene.settings) as client:
+        await client.connect("t1")
+        with capture_logs() as logs:
+            async with held_by_another(scene.settings):
+                await until(lambda: _refused(logs) > 1)
+                os.kill(broker.pid, signal.SIGSTOP)
+                try:
+                    before = _refused(logs)
+                    with pytest.raises(KafkaUnreachable):
+                        await client.status("t1", timeout_ms=UNHEARD_MS)
+                    # The refusal before may have been followed by its proof already, and by one more attempt.
+                    assert _refused(logs) <= before + 1
+                finally:
+                    os.kill(broker.pid, signal.SIGCONT)
+                await until(lambda: _refused(logs) > before + 1)
+        await until(partial(_is_held, database))
+
+
 async def test_a_worker_that_only_the_database_tells_of_a_newer_claim_lets_its_partition_go_and_takes_nothing(
     scene: Scene, database: TenantDatabase
 ) -> None:
@@ -85,3 +113,8 @@ async def test_a_worker_that_only_the_database_tells_of_a_newer_claim_lets_its_p
 def _refused(logs: Sequence[Mapping[str, Any]]) -> int:
     """How often the database told of a newer claim."""
     return sum(line["event"] == "claim.superseded" for line in logs)
+
+
+async def _is_held(database: TenantDatabase) -> bool:
+    claims = await database.claims()
+    return bool(claims) and NEWER not in claims

@@ -8,7 +8,7 @@ from itertools import islice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.effects.backoff import delays_ms
+from streams.effects.backoff import STEADY_MS, Losses, delays_ms
 from streams.effects.bounds import Bounds
 
 
@@ -24,6 +24,16 @@ def test_delays_grow_and_never_become_alike() -> None:
     assert max(delays[:2]) <= 90
     assert min(delays[20:]) >= 3_000
     assert len(set(delays[20:])) > 30
+
+
+def test_whatever_is_lost_again_and_again_is_sought_with_longer_and_longer_pauses() -> None:
+    losses = Losses(10, 30_000, random.Random(7))
+    pauses = [losses.pause_ms(held_ms=5) for _ in range(60)]
+    assert pauses[0] == 0
+    assert 10 <= pauses[1] <= 30
+    assert min(pauses[20:]) >= 3_000
+    assert [losses.pause_ms(held_ms) for held_ms in (STEADY_MS, STEADY_MS)] == [0, 0]
+    assert 10 <= losses.pause_ms(STEADY_MS - 1) <= 30
 
 
 async def test_no_more_than_the_bounds_work_at_once() -> None:
