@@ -12,6 +12,9 @@ from streams.settings.theme import PREFIX, Bytes, Milliseconds, Theme
 
 PORT_MAX = 65535
 
+SESSION_TIMEOUT_MS_MAX = 90_000
+"""A worker's requests to Kafka wait for so long, and the group's answer may take a session timeout."""
+
 
 class SecurityProtocol(StrEnum):
     """How a connection to Kafka is secured, by Kafka's own names."""
@@ -98,6 +101,7 @@ class KafkaSettings(Theme):
     )
     session_timeout_ms: Milliseconds = Field(
         default=10_000,
+        le=SESSION_TIMEOUT_MS_MAX,
         description="Milliseconds without a heartbeat after which a worker's partitions are given to others.",
     )
     heartbeat_interval_ms: Milliseconds = Field(

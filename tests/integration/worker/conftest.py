@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from streams.catalog.store import Catalog
-from streams.catalog.validation import validate
 from streams.devstack.kafka.server import KafkaServer
 from streams.devstack.postgres import PostgresServer
 from streams.settings import Settings
@@ -44,13 +42,12 @@ def processes(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture
 async def database(settings: Settings, postgres: PostgresServer) -> AsyncIterator[TenantDatabase]:
     """The database of tenant ``t1``, which is in the catalog."""
-    name = f"tenant_{uuid.uuid4().hex}"
     administrator = await postgres.superuser_connection()
-    await administrator.execute(f"create database {name}")
     login = {"user": postgres.user, "password": postgres.password, "tls": "disable"}
-    place = {"host": postgres.host, "port": postgres.port, "name": name}
-    entry = {"tenant": "t1", "region": "local", "database": {**place, **login}, "replication": {"mode": "off"}}
-    Catalog(settings).put(validate(entry))
-    yield TenantDatabase(administrator, name)
-    await administrator.execute(f"drop database {name} with (force)")
+    place = {"host": postgres.host, "port": postgres.port}
+    entry = {"region": "local", "database": {**place, **login}, "replication": {"mode": "off"}}
+    database = TenantDatabase(administrator, f"tenant_{uuid.uuid4().hex}", entry)
+    await database.create(settings, "t1")
+    yield database
+    await database.drop()
     await administrator.close()

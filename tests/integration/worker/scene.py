@@ -10,6 +10,8 @@ from typing import Any, Final
 from confluent_kafka import TopicPartition
 
 from statemachine.events import Event
+from streams.catalog.store import Catalog
+from streams.catalog.validation import validate
 from streams.history import History, HistoryEntry
 from streams.history.audit import AuditReport, verify
 from streams.kafka.clients import consumer_configuration, producer
@@ -28,9 +30,11 @@ OURS: Final = "datname = $1 and application_name like 'realtime_connect:%'"
 class TenantDatabase:
     """A tenant's database, seen by its server's administrator."""
 
-    def __init__(self, administrator: Any, name: str) -> None:
+    def __init__(self, administrator: Any, name: str, entry: dict[str, Any]) -> None:
         self._administrator = administrator
         self._name = name
+        self._entry = entry
+        self._others: list[TenantDatabase] = []
 
     async def sessions(self) -> set[int]:
         """Server process ids of the workers' sessions."""
@@ -42,6 +46,24 @@ class TenantDatabase:
         question = f"select application_name from pg_stat_activity where {OURS}"  # noqa: S608  a constant
         rows = await self._administrator.fetch(question, self._name)
         return {claim for row in rows if (claim := claim_of(row["application_name"])) is not None}
+
+    async def another(self, settings: Settings, tenant: str) -> TenantDatabase:
+        """A database of another tenant's on the same server; it is there as long as this one."""
+        other = TenantDatabase(self._administrator, f"{self._name}_{tenant}", self._entry)
+        await other.create(settings, tenant)
+        self._others.append(other)
+        return other
+
+    async def create(self, settings: Settings, tenant: str) -> None:
+        """Make it, and put its tenant in the catalog."""
+        await self._administrator.execute(f"create database {self._name}")
+        entry = self._entry | {"tenant": tenant, "database": self._entry["database"] | {"name": self._name}}
+        Catalog(settings).put(validate(entry))
+
+    async def drop(self) -> None:
+        """Drop it, with all sessions that there are, and the others that were made with it."""
+        for database in (*self._others, self):
+            await self._administrator.execute(f"drop database {database._name} with (force)")
 
     async def end_sessions(self) -> None:
         """The server loses the workers' sessions."""

@@ -14,15 +14,35 @@ import pytest
 from statemachine.commands import PauseTenant, ResumeTenant
 from statemachine.events import Claimed
 from streams.client import ConnectClient
+from streams.devstack.kafka.server import KafkaServer
 from streams.kafka.partitioner import partition_of
+from streams.settings import Settings
 from tests.integration.worker.processes import Processes, WorkerProcess
 from tests.integration.worker.scene import Scene, TenantDatabase
+from tests.support.region import fresh_region
 from tests.support.waiting import DEADLINE_S, until
 
 pytestmark = pytest.mark.kafka
 
 TENANTS = tuple(f"t{number}" for number in range(24))
-PARTITIONS = [0, 1, 2, 3]
+PARTITIONS = [0, 1, 2, 3, 4, 5]
+
+LONG_SESSION_MS = 90_000
+"""Whoever waited for the end of a session would wait longer than any test does."""
+
+
+@pytest.fixture
+def settings(kafka: KafkaServer) -> Settings:
+    """As many partitions as two workers, and three, can share evenly."""
+    return fresh_region(
+        kafka,
+        "takeover",
+        partitions=len(PARTITIONS),
+        session_timeout_ms=6_000,
+        heartbeat_interval_ms=200,
+        database_backoff_min_ms=100,
+        database_backoff_max_ms=500,
+    )
 
 
 class Load:
@@ -83,6 +103,12 @@ async def _owning(*workers: WorkerProcess) -> None:
     await until(lambda: sorted(number for worker in workers for number in worker.partitions) == PARTITIONS)
 
 
+async def _sharing(*workers: WorkerProcess) -> None:
+    """Return when the workers own all partitions between them, and each of them some."""
+    await until(lambda: all(worker.partitions for worker in workers))
+    await _owning(*workers)
+
+
 def _judge(scene: Scene, load: Load) -> None:
     """Every command that was asked for led to one event that counts, in the caller's order."""
     assert load.answered == load.asked.keys()
@@ -125,7 +151,7 @@ async def test_a_killed_worker_is_relieved_and_nothing_is_lost_or_done_twice(
     first = processes.start("w1")
     await _owning(first)
     second = processes.start("w2")
-    await _owning(first, second)
+    await _sharing(first, second)
     async with _load(scene) as load:
         await load.more()
         before = _claims(scene)
@@ -174,11 +200,13 @@ def _has_come_back(scene: Scene, relieved: dict[int, int]) -> bool:
     return any(offset > relieved[number] for number, made in _claims(scene).items() for offset, _ in made)
 
 
-async def test_a_worker_that_is_asked_to_stop_under_load_loses_nothing(scene: Scene, processes: Processes) -> None:
-    first = processes.start("w1")
+async def test_a_worker_that_is_asked_to_stop_under_load_hands_over_at_once_and_loses_nothing(
+    scene: Scene, processes: Processes
+) -> None:
+    first = processes.start("w1", session_timeout_ms=LONG_SESSION_MS)
     await _owning(first)
-    second = processes.start("w2")
-    await _owning(first, second)
+    second = processes.start("w2", session_timeout_ms=LONG_SESSION_MS)
+    await _sharing(first, second)
     async with _load(scene) as load:
         await load.more()
         first.signal(signal.SIGTERM)
@@ -193,15 +221,15 @@ async def test_a_worker_that_is_asked_to_stop_under_load_loses_nothing(scene: Sc
 async def test_three_workers_that_are_restarted_one_after_the_other_under_load_lose_nothing(
     scene: Scene, processes: Processes
 ) -> None:
-    workers = [processes.start(name) for name in ("w1", "w2", "w3")]
-    await _owning(*workers)
+    workers = [processes.start(name, session_timeout_ms=LONG_SESSION_MS) for name in ("w1", "w2", "w3")]
+    await _sharing(*workers)
     async with _load(scene) as load:
         for number, worker in enumerate(tuple(workers)):
             await load.more()
             worker.signal(signal.SIGTERM)
             await until(lambda worker=worker: worker.exit_code == 0)  # type: ignore[misc]  # mypy infers no default
-            workers[number] = processes.start(f"w{number + 1}-again")
-            await _owning(*workers)
+            workers[number] = processes.start(f"w{number + 1}-again", session_timeout_ms=LONG_SESSION_MS)
+            await _sharing(*workers)
         await load.more()
     _judge(scene, load)
     _no_answer_of_a_deposed_owner(scene)
@@ -213,20 +241,39 @@ async def test_a_rebalance_leaves_the_sessions_of_tenants_alone_whose_partition_
 ) -> None:
     workers = [processes.start("w1")]
     await _owning(*workers)
-    place = partition_of("t1", len(PARTITIONS))
+    tenants = _one_of_each_partition()
+    databases = [await database.another(scene.settings, tenant) for tenant in tenants]
     stayed = 0
     async with ConnectClient(scene.settings) as client:
-        await client.connect("t1")
-        for name in ("w2", "w3", "w4"):
-            before, claims = await database.sessions(), _claims(scene)[place]
+        for tenant in tenants:
+            await client.connect(tenant)
+        for name in ("w2", "w3"):
+            before, claims = [await each.sessions() for each in databases], _latest(scene)
             workers.append(processes.start(name))
-            await _owning(*workers)
-            if _claims(scene)[place] == claims:
-                assert await database.sessions() == before
-                stayed += 1
-        assert (await client.status("t1")).lifecycle == "ready"
-    assert stayed
-    assert scene.events("t1") == ["connect.requested", "connect.checked", "connect.provisioned"]
+            await _sharing(*workers)
+            now = _latest(scene)
+            for number in PARTITIONS:
+                if now[number][1] == claims[number][1]:
+                    assert now[number] == claims[number]
+                    assert await databases[number].sessions() == before[number]
+                    stayed += 1
+        for tenant in tenants:
+            assert (await client.status(tenant)).lifecycle == "ready"
+    # Three stay where they are when there are two workers, and two with each of those when there are three.
+    assert stayed == 7
+    for tenant in tenants:
+        assert scene.events(tenant) == ["connect.requested", "connect.checked", "connect.provisioned"]
+
+
+def _one_of_each_partition() -> list[str]:
+    """A tenant on every partition."""
+    found = {partition_of(tenant, len(PARTITIONS)): tenant for tenant in TENANTS}
+    return [found[number] for number in PARTITIONS]
+
+
+def _latest(scene: Scene) -> dict[int, tuple[int, str]]:
+    """Offset and worker of each partition's latest claim that counts."""
+    return {number: made[-1] for number, made in _claims(scene).items()}
 
 
 @pytest.mark.postgres
