@@ -11,6 +11,17 @@ Times = Mapping[int, Sequence[float]]
 """Per partition the times of its events in seconds, ascending."""
 
 
+class Claim(NamedTuple):
+    """A claim that counts: when it was made, in seconds, and by which worker."""
+
+    at: float
+    worker: str
+
+
+Claims = Mapping[int, Sequence[Claim]]
+"""Per partition its claims that count, the oldest first."""
+
+
 class Change(NamedTuple):
     """Something that was done to the workers.
 
@@ -18,32 +29,43 @@ class Change(NamedTuple):
         what: that it was.
         begin: when, in seconds.
         end: until when its consequences are looked for.
+        anew: a worker that is another process since, under the same name.
     """
 
     what: str
     begin: float
     end: float
+    anew: str | None = None
 
 
 class Pauses(NamedTuple):
     """The longest time without an event around a change, in seconds by partition.
 
     Attributes:
-        moved: of partitions that another worker has since.
-        unmoved: of all others.
+        moved: of partitions that another worker had since, or another process.
+        unmoved: of all others, those included that their worker claimed once more.
     """
 
     moved: Mapping[int, float]
     unmoved: Mapping[int, float]
 
 
-def pauses(times: Times, claims: Times, change: Change) -> Pauses:
-    """What a change cost; partitions with a claim since moved."""
+def pauses(times: Times, claims: Claims, change: Change) -> Pauses:
+    """What a change cost."""
     found = {partition: _longest(each, change) for partition, each in times.items()}
-    moved = {partition for partition, each in claims.items() if _within(each, change)}
+    moved = {partition for partition, each in claims.items() if _moved(each, change)}
     return Pauses(
         {partition: pause for partition, pause in found.items() if partition in moved},
         {partition: pause for partition, pause in found.items() if partition not in moved},
+    )
+
+
+def _moved(claims: Sequence[Claim], change: Change) -> bool:
+    """Whether a claim in the change's time is by another worker than the one before, or by a new process."""
+    return any(
+        claim.worker != before.worker or claim.worker == change.anew
+        for before, claim in pairwise(claims)
+        if change.begin <= claim.at < change.end
     )
 
 

@@ -7,7 +7,7 @@ import secrets
 import signal
 import subprocess
 from abc import ABC, abstractmethod
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,16 +16,16 @@ from typing import Any, Final, NamedTuple
 from statemachine.events import Claimed
 from streams.demo.workers import SESSION_TIMEOUT_MS, installed_command
 from streams.devstack.process import wait_until
+from streams.history import History
 from streams.kafka.clients import consumer_configuration
 from streams.log.reader import open_consumer, read, stretch
 from streams.settings import Settings
 from streams.settings.theme import PREFIX
 from streams.topics import Topics
-from streams.wire.event import decode_event
 from tests.bench import stock
 from tests.bench.contender import Contender
 from tests.bench.ground import environment, topics
-from tests.bench.handover.pauses import Times
+from tests.bench.handover.pauses import Claim, Claims, Times
 
 READY_TIMEOUT_S: Final = 60.0
 """How long a process may take to own its first partition."""
@@ -37,14 +37,16 @@ class Found(NamedTuple):
     """What stands on a topic of events.
 
     Attributes:
-        events: times of the events.
-        claims: times of the claims, where there are such.
-        written: events altogether.
+        events: times of the events that count.
+        claims: the claims that count, where there are such.
+        written: commands that led to one of these events.
+        twice: commands that led to more than one.
     """
 
     events: Times
-    claims: Times
+    claims: Claims
     written: int
+    twice: int = 0
 
 
 class Side(ABC):
@@ -85,23 +87,17 @@ class Side(ABC):
     def found(self) -> Found:
         """What was written."""
         events: defaultdict[int, list[float]] = defaultdict(list)
-        claims: defaultdict[int, list[float]] = defaultdict(list)
         with open_consumer(consumer_configuration(self.settings, "bench")) as consumer:
             logs = [stretch(consumer, self.events, partition) for partition in range(self.settings.partitions)]
             for record in read(consumer, self.events, logs):
-                kept = claims if self.is_claim(record.value) else events
-                kept[record.partition].append(record.timestamp_ms / 1000)
-        for times in (*events.values(), *claims.values()):
+                events[record.partition].append(record.timestamp_ms / 1000)
+        for times in events.values():
             times.sort()
-        return Found(events, claims, sum(map(len, events.values())))
+        return Found(events, {}, sum(map(len, events.values())))
 
     def _end_all(self, end: Callable[[str], None]) -> None:
         for worker in tuple(self._processes):
             end(worker)
-
-    def is_claim(self, value: bytes | None) -> bool:  # noqa: ARG002  there are none by default
-        """Whether a record says that a worker took its partition."""
-        return False
 
     def close(self) -> None:
         """End what still runs, and take the topics away."""
@@ -150,9 +146,23 @@ class Ours(Side):
         process.kill()
         process.wait(STOP_TIMEOUT_S)
 
-    def is_claim(self, value: bytes | None) -> bool:
-        """Whether a record is a claim."""
-        return isinstance(decode_event(value, self.events), Claimed)
+    def found(self) -> Found:
+        """What was written and counts."""
+        events: defaultdict[int, list[float]] = defaultdict(list)
+        claims: defaultdict[int, list[Claim]] = defaultdict(list)
+        causes: Counter[str] = Counter()
+        for entry in History(self.settings).entries():
+            at = entry.timestamp_ms / 1000
+            if not entry.counts:
+                continue
+            if isinstance(entry.event, Claimed):
+                claims[entry.partition].append(Claim(at, entry.event.worker))
+            else:
+                events[entry.partition].append(at)
+                causes[entry.event.causation] += 1
+        for times in events.values():
+            times.sort()
+        return Found(events, claims, len(causes), sum(times > 1 for times in causes.values()))
 
     def _claims(self) -> int:
         return sum(map(len, self.found().claims.values()))

@@ -35,6 +35,9 @@ ASK_TIMEOUT_S: Final = 60.0
 READY_TIMEOUT_S: Final = 120.0
 LOOK_INTERVAL_S: Final = 0.1
 
+AFTERWARDS_S: Final = 1.0
+"""How long answers are waited for once every partition has been taken over."""
+
 WAYS: Final[Mapping[str, Mapping[str, object]]] = {
     "one standby": {"STANDBYS": 1},
     "no standby, snapshots": {"STANDBYS": 0},
@@ -124,7 +127,7 @@ async def crash(side: Ours, way: str, asked: list[str], settle_s: float) -> Take
         before, at = [probe.claim for probe in probes], time.monotonic()
         side.kill(second)
         await _until(lambda: _newer(probes, before) >= len(probes) // 2, f"{first} answers for all")
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(AFTERWARDS_S)
     side.kill(first)
     return _judged(way, probes, before, at)
 
