@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, cast
 import faust
 from faust.types import TP, EventT, TopicT
 
+from streams.engine.stall import stays
 from streams.engine.table import RegistryTable, RunSchema
 from streams.engine.transport import RunConsumer
 from streams.errors import OwnershipLost
@@ -239,19 +240,21 @@ class Engine:
         self._failed(error)
 
     def _lose(self, tp: TP, error: OwnershipLost) -> None:
-        """Take no more runs of a partition until the group assigns anew; if it does not, end.
+        """Take no more runs of a partition until the group assigns anew; if it does not, end."""
+        self._lost.add(tp)
+        self._spawn(self._end_if_left_out(tp, error))
+
+    async def _end_if_left_out(self, tp: TP, error: OwnershipLost) -> None:
+        """End unless the group assigns anew within two session timeouts in which the worker runs.
 
         The consumer knows the group's generation even where no run has come since.
         """
-        self._lost.add(tp)
         app = self._consumer.app
         generation = app.consumer_generation_id
-
-        def still_lost() -> None:
-            if app.consumer_generation_id == generation and tp in self._lost:
-                self._failed(error)
-
-        asyncio.get_running_loop().call_later(2 * self._shape.session_timeout_s, still_lost)
+        if await stays(
+            lambda: app.consumer_generation_id == generation and tp in self._lost, 2 * self._shape.session_timeout_s
+        ):
+            self._failed(error)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -9,14 +9,14 @@ and is not owned once its log is folded.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from streams.errors import RecoveryStalled
 from streams.metrics.rebuild import PartitionProgress, Readiness
 
 LOOKS: Final = 20
-"""Looks in the time that a recovery may stand still."""
+"""Looks in the time that something may stay as it is."""
 
 LOOK_INTERVAL_S_MAX: Final = 5.0
 
@@ -68,6 +68,18 @@ class StallWatch:
         self._seen = stand
         if self._still_s >= self._bound_s:
             raise RecoveryStalled(f"nothing moved for {self._still_s:.0f} s: {_words(list(stand.values()))}")
+
+
+async def stays(is_so: Callable[[], bool], bound_s: float) -> bool:
+    """Whether something stays as it is for so many seconds in which the process runs; the answer comes at once if not.
+
+    Time counts by looks, as it does for `StallWatch`.
+    """
+    for _ in range(LOOKS):
+        await asyncio.sleep(bound_s / LOOKS)
+        if not is_so():
+            return False
+    return True
 
 
 def _words(stand: Sequence[PartitionProgress]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from typing import Any, Final
 
@@ -63,13 +62,28 @@ class _Question:
             self.answered.set_exception(KafkaUnreachable(f"end offsets: {problem}"))
 
 
+class _Lane:
+    """Questions that are asked together: those that come while a request is under way are in the next one."""
+
+    __slots__ = ("asking", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: defaultdict[Place, list[_Question]] = defaultdict(list)
+        self.asking: asyncio.Task[None] | None = None
+
+
 class Ends:
-    """Asks for end offsets, one request at a time for all who wait meanwhile."""
+    """Asks for end offsets, in one request at a time for all who wait meanwhile.
+
+    A request is answered when its slowest leader is, so partitions whose leader gave no answer are asked in a request
+    of their own, and nobody else waits for them.
+    """
 
     def __init__(self, client: AdminClient) -> None:
         self._client = client
-        self._waiting: defaultdict[Place, list[_Question]] = defaultdict(list)
-        self._asking: asyncio.Task[None] | None = None
+        self._unanswered: set[Place] = set()
+        self._usual = _Lane()
+        self._doubtful = _Lane()
 
     async def end(self, topic: str, partition: int) -> int:
         """The offset that the next record of the partition gets; asked after this call began.
@@ -77,32 +91,52 @@ class Ends:
         Raises:
             KafkaUnreachable: no broker answered for the partition within `PATIENCE_S`.
         """
-        loop = asyncio.get_running_loop()
-        question = _Question(loop)
-        self._waiting[topic, partition].append(question)
-        if self._asking is None or self._asking.done():
-            self._asking = loop.create_task(self._ask())
+        place = topic, partition
+        question = _Question(asyncio.get_running_loop())
+        self._enter(self._doubtful if place in self._unanswered else self._usual, place, [question])
         return await question.answered
 
-    async def _ask(self) -> None:
-        while self._waiting:
-            waiting, self._waiting = self._waiting, defaultdict(list)
+    def _enter(self, lane: _Lane, place: Place, questions: list[_Question]) -> None:
+        lane.waiting[place] += questions
+        if lane.asking is None or lane.asking.done():
+            lane.asking = asyncio.get_running_loop().create_task(self._ask(lane))
+
+    async def _ask(self, lane: _Lane) -> None:
+        while lane.waiting:
+            if lane is self._doubtful:
+                await asyncio.to_thread(self._refresh, list(lane.waiting))
+                await asyncio.sleep(RETRY_INTERVAL_S)
+            waiting, lane.waiting = lane.waiting, defaultdict(list)
             timeout_s = max(question.timeout_s for questions in waiting.values() for question in questions)
             try:
                 found = self._client.list_offsets(
                     {TopicPartition(*place): _LATEST for place in waiting}, request_timeout=timeout_s
                 )
-                again = [place async for place in self._unanswered(waiting, found)]
-            except Exception as error:
+                for place, result in found.items():
+                    await self._take((place.topic, place.partition), waiting[place.topic, place.partition], result)
+            except Exception as error:  # noqa: BLE001  whoever asked is told, and the next ones are asked for all the same
                 _refuse(waiting, str(error))
-                raise
-            for place in again:
-                for question in waiting[place]:
-                    question.timeout_s = min(2 * timeout_s, REQUEST_TIMEOUT_S)
-                self._waiting[place] += waiting[place]
-            if again:
-                await asyncio.to_thread(self._refresh, again)
-                await asyncio.sleep(RETRY_INTERVAL_S)
+
+    async def _take(self, place: Place, questions: list[_Question], result: Future[Any]) -> None:
+        """Answer those who asked, or have them asked again."""
+        try:
+            async with asyncio.timeout(2 * REQUEST_TIMEOUT_S):
+                end = _known((await asyncio.wrap_future(result)).offset)
+        except KafkaException as error:
+            reason: KafkaError = error.args[0]
+            if not passes(reason) or asyncio.get_running_loop().time() >= questions[0].deadline:
+                _refuse({place: questions}, reason.str())
+                return
+            for question in questions:
+                question.timeout_s = min(2 * question.timeout_s, REQUEST_TIMEOUT_S)
+            self._unanswered.add(place)
+            self._enter(self._doubtful, place, questions)
+        except TimeoutError:
+            _refuse({place: questions}, "no answer in time")
+        else:
+            self._unanswered.discard(place)
+            for question in questions:
+                question.answer(end)
 
     def _refresh(self, places: list[Place]) -> None:
         """Forget who led the partitions before: the client would go on asking with an epoch that is over."""
@@ -110,28 +144,6 @@ class Ends:
             # The next request says what is wrong, within the asker's bound.
             with contextlib.suppress(KafkaException):
                 self._client.list_topics(topic, timeout=REFRESH_TIMEOUT_S)
-
-    async def _unanswered(
-        self, waiting: dict[Place, list[_Question]], found: dict[TopicPartition, Future[Any]]
-    ) -> AsyncIterator[Place]:
-        """Answer what can be answered; gives the places that are to be asked again."""
-        for place, result in found.items():
-            questions = waiting[place.topic, place.partition]
-            try:
-                async with asyncio.timeout(2 * REQUEST_TIMEOUT_S):
-                    end = _known((await asyncio.wrap_future(result)).offset)
-            except KafkaException as error:
-                reason: KafkaError = error.args[0]
-                now = asyncio.get_running_loop().time()
-                if passes(reason) and now < questions[0].deadline:
-                    yield place.topic, place.partition
-                else:
-                    _refuse({(place.topic, place.partition): questions}, reason.str())
-            except TimeoutError:
-                _refuse({(place.topic, place.partition): questions}, "no answer in time")
-            else:
-                for question in questions:
-                    question.answer(end)
 
 
 def _known(offset: int) -> int:

@@ -61,7 +61,8 @@ def test_a_refusal_says_when_to_ask_again(*, as_json: bool) -> None:
     assert expected in out.getvalue() + err.getvalue()
 
 
-def test_a_table_in_a_file_is_plain_and_is_not_wrapped() -> None:
+def test_a_table_in_a_file_is_plain_and_is_not_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
     shown, out, _ = output(as_json=False)
     shown.show(table(("name", "value"), [("a", "x" * 150), ("[red]b", "")]))
     lines = out.getvalue().splitlines()

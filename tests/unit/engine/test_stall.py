@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import count
 
 import pytest
 
-from streams.engine.stall import LOOKS, NAMED_MAX, StallWatch
+from streams.engine.stall import LOOKS, NAMED_MAX, StallWatch, stays
 from streams.errors import RecoveryStalled
 from streams.metrics.rebuild import PartitionProgress
 from tests.support.waiting import DEADLINE_S
@@ -104,3 +105,15 @@ async def test_it_looks_by_itself(recovery: Recovery) -> None:
     recovery.at(40)
     with pytest.raises(RecoveryStalled):
         await asyncio.wait_for(StallWatch(recovery, 0.1).run(), DEADLINE_S)
+
+
+async def test_what_stays_as_it_is_for_a_while_is_looked_at_many_times_so_that_time_of_a_freeze_is_one_look() -> None:
+    looks = count()
+    assert await stays(lambda: next(looks) >= 0, bound_s=0.02)
+    assert next(looks) == LOOKS
+
+
+async def test_what_changes_meanwhile_does_not_stay() -> None:
+    looks = count()
+    assert not await stays(lambda: next(looks) < 3, bound_s=0.02)
+    assert next(looks) == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
 
+from streams.errors import KafkaUnreachable
 from streams.log import ends
 from streams.log.ends import Ends
 
@@ -63,6 +65,52 @@ async def test_what_the_client_gives_where_the_leader_is_silent_is_no_end(monkey
     assert await Ends(client).end("events", 0) == END
 
     assert client.timeouts == [1.0, 2.0, 4.0]
+
+
+class OneSilent:
+    """A client of the library's; the leader of partition 0 says nothing."""
+
+    def __init__(self) -> None:
+        self.asked: list[set[int]] = []
+
+    def list_offsets(self, wanted: Any, **_: Any) -> dict[TopicPartition, Future[Any]]:
+        self.asked.append({place.partition for place in wanted})
+        found: dict[TopicPartition, Future[Any]] = {place: Future() for place in wanted}
+        for place, answer in found.items():
+            answer.set_result(SimpleNamespace(offset=END if place.partition else OFFSET_INVALID))
+        return found
+
+    def list_topics(self, *_: Any, **_named: Any) -> None:
+        """Who leads is known."""
+
+
+@pytest.mark.asyncio
+async def test_nobody_waits_for_the_leader_of_another_partition_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ends, "RETRY_INTERVAL_S", 0.0)
+    client: Any = OneSilent()
+    asked = Ends(client)
+    unanswered = asyncio.create_task(asked.end("events", 0))
+    for _ in range(5):
+        assert await asked.end("events", 1) == END
+    assert client.asked.count({0, 1}) == 1
+    assert client.asked.count({1}) == 4
+    unanswered.cancel()
+
+
+class Broken:
+    """A client of the library's that cannot ask."""
+
+    def list_offsets(self, *_: Any, **_named: Any) -> None:
+        raise RuntimeError("closed")
+
+
+@pytest.mark.asyncio
+async def test_whoever_asks_a_client_that_is_closed_is_told() -> None:
+    client: Any = Broken()
+    asked = Ends(client)
+    for _ in range(2):
+        with pytest.raises(KafkaUnreachable, match="closed"):
+            await asked.end("events", 0)
 
 
 @pytest.mark.asyncio
