@@ -4,6 +4,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 STAMP := .venv/.synchronised
+RUNNERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check fix unit integration acceptance simulate model model-deep bench bench-connect bench-replication bench-handover chaos docs clean
@@ -21,7 +22,8 @@ demo: $(STAMP) ## Show the whole system at work, on a private stack, in under tw
 	@$(BIN)/tenant-connect demo
 
 test: check ## Everything: checks, unit, integration on real Kafka and PostgreSQL, acceptance
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(RUNNERS) --dist loadfile --ignore tests/chaos
+	@$(BIN)/python -m pytest tests/chaos
 
 check: $(STAMP) ## Formatting, lint, types, layers, generated files
 	@$(BIN)/ruff format --check --quiet .
