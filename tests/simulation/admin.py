@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from confluent_kafka import OFFSET_INVALID, TopicPartition
+from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
 
 from streams.log.reader import Record, Stretch
 from tests.simulation.broker import Broker
@@ -54,8 +55,12 @@ class SimulatedAdmin:
             self._scheduler.after(request_timeout, self._expire, answer)
         return asked
 
-    def list_topics(self, *_: Any, **__: Any) -> None:
-        """Who leads a partition; here always the same broker."""
+    def list_topics(self, topic: str, **_: Any) -> SimpleNamespace:
+        """Who leads a topic's partitions; here always the same broker."""
+        if not (self._link.sends and self._link.hears and self._link.questions is Passage.OPEN):
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        partitions = {number: SimpleNamespace(leader=1) for name, number in self._broker.partitions if name == topic}
+        return SimpleNamespace(topics={topic: SimpleNamespace(partitions=partitions)})
 
     def _arrive(self, place: TopicPartition, answer: Future[End]) -> None:
         self._scheduler.soon(self._answer, End(self._broker.end(place.topic, place.partition)), answer)

@@ -212,6 +212,7 @@ def edges() -> Iterator[None]:
         (streams.log.producer, "threading", no_threads),
         # A third of the real one, as the session timeout is about a third of the real one's.
         (streams.log.ends, "FIRST_TIMEOUT_S", 0.3),
+        (streams.log.ends, "LEADER_PAUSE_S", 0.6),
         (streams.users.view, "threading", threads),
         (streams.users.view, "UsersSource", _users_source),
         (streams.replication.deliveries, "threading", threads),
