@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import pytest
 
+from streams.devstack.process import free_port
 from tests.chaos.evidence import Call, Evidence, Session
+from tests.chaos.gates import gate
 from tests.chaos.outages import Outage, outages_of
+from tests.chaos.ownership import Claims, Holdings
 from tests.chaos.stage import Fault
 from tests.chaos.watching import note
 from tests.chaos.worker import POINTS, clock_of, dying
@@ -51,6 +57,75 @@ def test_looks_that_show_the_same_are_one_sight() -> None:
 
     shown = [(sight.first, sight.last, set(sight.sessions)) for sight in evidence.sights["t1"]]
     assert shown == [(1.0, 2.0, {Session(7, 3, holder=True)}), (3.0, 4.0, set())]
+
+
+def claims_of(*ranks: tuple[int, int]) -> Claims:
+    """Claims on partition 3, one after the other, at the offsets 0, 10, 20, …"""
+    claims = Claims()
+    for number, (term, generation) in enumerate(ranks):
+        body = {"type": "connect.claimed", "data": {"term": term, "generation": generation, "worker": "any"}}
+        claims.note(3, 10 * number, json.dumps(body).encode())
+    return claims
+
+
+def held(*lines: dict[str, object]) -> dict[int, int]:
+    """What a process holds that logged this."""
+    holdings = Holdings()
+    for line in lines:
+        holdings.read(json.dumps(line).encode())
+    return holdings.held
+
+
+CLAIMED: Final[dict[str, object]] = {"event": "partition.claimed", "partition": 3, "claim": 0}
+READY: Final[dict[str, object]] = {"event": "worker.ready", "partitions": [3]}
+RELEASED: Final[dict[str, object]] = {"event": "partition.released", "partition": 3}
+
+
+def test_a_worker_owns_what_it_holds_by_the_newest_claim() -> None:
+    assert claims_of((1, 1)).owned(held(CLAIMED, READY)) == [3]
+
+
+def test_a_worker_that_was_deposed_owns_nothing_whatever_it_said_last() -> None:
+    assert claims_of((1, 1), (1, 2)).owned(held(CLAIMED, READY)) == []
+
+
+def test_a_worker_that_let_go_owns_nothing_though_nobody_followed_yet() -> None:
+    assert claims_of((1, 1)).owned(held(CLAIMED, READY, RELEASED)) == []
+
+
+def test_a_claim_that_does_not_count_deposes_nobody() -> None:
+    assert claims_of((1, 2), (1, 1)).owned(held(CLAIMED, READY)) == [3]
+
+
+def request(key: int, body: bytes) -> bytes:
+    """A request as Kafka frames it."""
+    return (len(body) + 2).to_bytes(4, "big") + key.to_bytes(2, "big") + body
+
+
+async def test_a_gate_holds_fetches_back_and_lets_heartbeats_pass() -> None:
+    fetch, heartbeat, heard = request(1, b"fetch"), request(12, b"heartbeat"), list[bytes]()
+    arrived = asyncio.Queue[bytes]()
+
+    async def broker(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1000):
+            await arrived.put(data)
+        writer.close()
+
+    server = await asyncio.start_server(broker, "127.0.0.1", 0)
+    async with server, gate(free_port(), server.sockets[0].getsockname()[1]) as way, asyncio.timeout(10):
+        way.hold()
+        writers = [(await asyncio.open_connection("127.0.0.1", way.port))[1] for _ in range(2)]
+        writers[0].write(fetch)
+        await writers[0].drain()
+        writers[1].write(heartbeat)
+        heard.append(await arrived.get())
+        way.release()
+        heard.append(await arrived.get())
+        for writer in writers:
+            writer.close()
+            await writer.wait_closed()
+
+    assert heard == [heartbeat, fetch]
 
 
 @pytest.mark.parametrize("point", POINTS)
