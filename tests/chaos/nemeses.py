@@ -23,7 +23,7 @@ STALL_S: Final = 20.0
 """How long a broker stands still: four times as long as databases wait for a sign of life."""
 
 STORM_INTERVAL_S: Final = 2.0
-STORM_ROUNDS: Final = 10
+GUESTS: Final = 5
 ROOM: Final = 12
 """Connections that are left on a server where every tenant wants several."""
 
@@ -106,19 +106,14 @@ async def leaders_lost(stage: Stage) -> None:
 
 
 async def rebalance_storm(stage: Stage) -> None:
-    """F5: a worker joins or leaves every two seconds."""
-    guest = None
+    """F5: a worker joins, leaves as soon as it owns something, and another one joins, over and over."""
     with stage.fault("workers join and leave") as aim:
-        for number in range(STORM_ROUNDS):
-            if guest is None:
-                guest = stage.crew.hire()
-            else:
-                aim.at(guest)
-                await _leaves(guest, orderly=number % 4 != 1)
-                guest = None
+        for number in range(GUESTS):
+            guest = stage.crew.hire()
+            await stage.shared()
+            aim.at(guest)
+            await _leaves(guest, orderly=number % 2 == 1)
             await asyncio.sleep(STORM_INTERVAL_S)
-        if guest is not None:
-            await guest.stop()
     await stage.serving()
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from streams.errors import ConsumerSilent
+from tests.chaos.gates import Gate
 from tests.chaos.place import DATABASE_PROXY, KAFKA_PROXY
 from tests.chaos.stage import LOOK_INTERVAL_S, Aim, Stage
 from tests.chaos.toxiproxy import Network
@@ -37,7 +39,9 @@ async def grey_network(stage: Stage) -> None:
     else:
         await _kafka(stage, network)
         await _databases(stage, network)
-    await _fetches_held(stage)
+    bounds = {"canary_interval_ms": CANARY_INTERVAL_MS, "canary_timeout_ms": CANARY_TIMEOUT_MS}
+    await _gated(stage, _fetches_held, **bounds)
+    await _gated(stage, _fallen_silent)
 
 
 async def _kafka(stage: Stage, network: Network) -> None:
@@ -87,13 +91,20 @@ async def _databases(stage: Stage, network: Network) -> None:
         await network.heal()
 
 
-async def _fetches_held(stage: Stage) -> None:
-    """A worker hears nothing and keeps its heartbeats: its canaries end it, and others serve its tenants meanwhile."""
+async def _gated(stage: Stage, harm: Callable[[Stage, Gate, Worker], Awaitable[None]], **changed: int) -> None:
+    """One worker more comes to Kafka through the gate, with other settings where some are given, and is harmed."""
     gate = stage.place.gate
     assert gate is not None, "there is no gate to several brokers"
-    bounds = {"canary_interval_ms": CANARY_INTERVAL_MS, "canary_timeout_ms": CANARY_TIMEOUT_MS}
-    guest = stage.crew.hire(kafka=gate.address, **bounds)
+    guest = stage.crew.hire(kafka=gate.address, **changed)
     await stage.shared()
+    await harm(stage, gate, guest)
+    await stage.shared()
+    await guest.stop()
+    await stage.serving()
+
+
+async def _fetches_held(stage: Stage, gate: Gate, guest: Worker) -> None:
+    """A worker hears nothing and keeps its heartbeats: its canaries end it, and others serve its tenants meanwhile."""
     with stage.fault("fetches of one worker held, heartbeats pass", guest) as aim:
         gate.hold()
         try:
@@ -101,9 +112,18 @@ async def _fetches_held(stage: Stage) -> None:
             await stage.serving()
         finally:
             gate.release()
-    await stage.shared()
-    await guest.stop()
-    await stage.serving()
+
+
+async def _fallen_silent(stage: Stage, gate: Gate, guest: Worker) -> None:
+    """All connections of a worker carry nothing any more and stay open: it has to find out, and to connect anew."""
+    with stage.fault("connections of one worker fall silent", guest) as aim:
+        gate.mute()
+        began, ended = time.monotonic(), guest.ended.total()
+        await stage.crew.lost(guest, GIVEN_UP_S)
+        await stage.shared()
+        how = "connected anew" if guest.ended.total() == ended else "ended itself and started again"
+        aim.became = f"{guest.name} {how}, and owned something again after {time.monotonic() - began:.1f} s"
+        stage.say(f"    {aim.became}")
 
 
 async def _given_up(stage: Stage, guest: Worker, aim: Aim) -> None:

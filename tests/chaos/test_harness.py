@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -12,7 +14,7 @@ import pytest
 
 from streams.devstack.process import free_port
 from tests.chaos.evidence import Call, Evidence, Session
-from tests.chaos.gates import gate
+from tests.chaos.gates import Gate, gate
 from tests.chaos.outages import Outage, outages_of
 from tests.chaos.ownership import Claims, Holdings
 from tests.chaos.stage import Fault
@@ -97,35 +99,72 @@ def test_a_claim_that_does_not_count_deposes_nobody() -> None:
     assert claims_of((1, 2), (1, 1)).owned(held(CLAIMED, READY)) == [3]
 
 
+Writer = asyncio.StreamWriter
+
+GATED_S: Final = 10.0
+"""How long something may take to come through a gate."""
+
+
 def request(key: int, body: bytes) -> bytes:
     """A request as Kafka frames it."""
     return (len(body) + 2).to_bytes(4, "big") + key.to_bytes(2, "big") + body
 
 
-async def test_a_gate_holds_fetches_back_and_lets_heartbeats_pass() -> None:
-    fetch, heartbeat, heard = request(1, b"fetch"), request(12, b"heartbeat"), list[bytes]()
-    arrived = asyncio.Queue[bytes]()
+@asynccontextmanager
+async def gated(arrived: asyncio.Queue[bytes]) -> AsyncIterator[tuple[Gate, Callable[[], Awaitable[Writer]]]]:
+    """A gate to somebody who notes what arrives, and how to connect to it."""
 
-    async def broker(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def broker(reader: asyncio.StreamReader, writer: Writer) -> None:
         while data := await reader.read(1000):
             await arrived.put(data)
         writer.close()
 
+    async def connect() -> Writer:
+        writers.append((await asyncio.open_connection("127.0.0.1", way.port))[1])
+        return writers[-1]
+
+    writers: list[Writer] = []
     server = await asyncio.start_server(broker, "127.0.0.1", 0)
-    async with server, gate(free_port(), server.sockets[0].getsockname()[1]) as way, asyncio.timeout(10):
-        way.hold()
-        writers = [(await asyncio.open_connection("127.0.0.1", way.port))[1] for _ in range(2)]
-        writers[0].write(fetch)
-        await writers[0].drain()
-        writers[1].write(heartbeat)
-        heard.append(await arrived.get())
-        way.release()
-        heard.append(await arrived.get())
+    async with server, gate(free_port(), server.sockets[0].getsockname()[1]) as way, asyncio.timeout(GATED_S):
+        yield way, connect
         for writer in writers:
             writer.close()
             await writer.wait_closed()
 
-    assert heard == [heartbeat, fetch]
+
+async def test_a_gate_holds_fetches_back_and_lets_heartbeats_pass() -> None:
+    fetch, heartbeat, arrived = request(1, b"fetch"), request(12, b"heartbeat"), asyncio.Queue[bytes]()
+
+    async with gated(arrived) as (way, connect):
+        way.hold()
+        (await connect()).write(fetch)
+        (await connect()).write(heartbeat)
+        first = await arrived.get()
+        way.release()
+        second = await arrived.get()
+
+    assert [first, second] == [heartbeat, fetch]
+
+
+async def test_a_connection_that_fell_silent_carries_nothing_and_one_made_later_does() -> None:
+    before, lost, after, arrived = (
+        request(3, b"before"),
+        request(3, b"lost"),
+        request(3, b"after"),
+        asyncio.Queue[bytes](),
+    )
+
+    async with gated(arrived) as (way, connect):
+        silent = await connect()
+        silent.write(before)
+        first = await arrived.get()
+        way.mute()
+        silent.write(lost)
+        (await connect()).write(after)
+        second = await arrived.get()
+
+    assert [first, second] == [before, after]
+    assert arrived.empty()
 
 
 @pytest.mark.parametrize("point", POINTS)

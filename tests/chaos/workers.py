@@ -234,6 +234,19 @@ class Crew:
             tails = "\n".join(f"{worker.name}: {worker.tail}" for worker in self._idle())
             raise TimeoutError(f"not every worker owns something after {seconds:.0f} s:\n{tails}") from None
 
+    async def lost(self, worker: Worker, seconds: float) -> None:
+        """Return when a worker owns nothing.
+
+        Raises:
+            TimeoutError: it still does.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while self.owned_by(worker):  # noqa: ASYNC110  as above
+                    await asyncio.sleep(LOOK_INTERVAL_S)
+        except TimeoutError:
+            raise TimeoutError(f"{worker.name} still owns {self.owned_by(worker)} after {seconds:.0f} s") from None
+
     def _idle(self) -> list[Worker]:
         return [worker for worker in self.workers if worker.watched and not self.owned_by(worker)]
 
