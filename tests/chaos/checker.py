@@ -25,6 +25,7 @@ def check(evidence: Evidence, partitions: int) -> list[Finding]:
     found = [*log.findings, *_readers(evidence, log), *check_answers(evidence, log), *_deadlines(evidence, log)]
     found += [*check_rows(evidence, log), *check_sessions(evidence, log, partitions), *_secrets(evidence)]
     found += check_migrations(evidence, log)
+    found += [Finding("vacuous", what, "it was meant for an owner, and met none") for what in evidence.unmet]
     found += [Finding("audit", "events", what) for what in evidence.audit or ()]
     return list(dict.fromkeys(found))
 

@@ -21,11 +21,13 @@ class Outage(NamedTuple):
         kind: the fault's.
         lasted: how long it lasted, in seconds, until it was healed.
         silent: the longest time between two answers for one and the same partition.
+        owned: how many partitions those owned who were hit, None where no owner was meant.
     """
 
     kind: str
     lasted: float
     silent: float
+    owned: int | None = None
 
 
 def outages_of(calls: Sequence[Call], faults: Sequence[Fault], partitions: int) -> Iterator[Outage]:
@@ -39,7 +41,7 @@ def outages_of(calls: Sequence[Call], faults: Sequence[Fault], partitions: int) 
     begins = [fault.began for fault in faults[1:]] + [faults[-1].ended + AFTERWARDS_S] if faults else []
     for fault, until in zip(faults, begins, strict=True):
         silences = (_silence(times, fault.began, max(until, fault.ended)) for times in answered.values())
-        yield Outage(fault.kind, fault.ended - fault.began, max(silences, default=0.0))
+        yield Outage(fault.kind, fault.ended - fault.began, max(silences, default=0.0), fault.owned)
 
 
 def _silence(times: Sequence[float], began: float, until: float) -> float:
