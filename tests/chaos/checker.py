@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from tests.chaos.answers import check_answers
 from tests.chaos.evidence import Evidence, Finding
+from tests.chaos.facts import Lives
 from tests.chaos.fold import Log, Told
 from tests.chaos.migrations import check_migrations
 from tests.chaos.rows import check_rows
@@ -22,7 +23,7 @@ LATE = timedelta(seconds=30)
 def check(evidence: Evidence, partitions: int) -> list[Finding]:
     """Everything that must not be, of everything that was seen."""
     log = Log(evidence.events)
-    found = [*log.findings, *_readers(evidence, log), *check_answers(evidence, log), *_deadlines(evidence, log)]
+    found = [*log.findings, *_readers(evidence, log), *check_answers(evidence, log, Lives(log)), *_deadlines(evidence, log)]
     found += [*check_rows(evidence, log), *check_sessions(evidence, log, partitions), *_secrets(evidence)]
     found += check_migrations(evidence, log)
     found += [Finding("audit", "events", what) for what in evidence.audit or ()]
