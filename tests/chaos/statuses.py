@@ -22,7 +22,7 @@ def check_status(reply: dict[str, Any], facts: Facts) -> Iterator[Finding]:
         "migrations": facts.migrations,
     }
     told = {name: status[name] for name in expected}
-    told |= {"owner": status["owner"]["claim"], "held until": moment(status["deadlines"].get("pause"))}
+    told |= {"owner": (status["owner"] or {}).get("claim"), "held until": moment(status["deadlines"].get("pause"))}
     expected |= {"owner": reply["claim"], "held until": facts.until}
     if facts.lifecycle == "absent":
         told["held"] = status["why"]["code"] == "paused"

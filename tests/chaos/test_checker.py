@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.answers import IDS_REMEMBERED
+from tests.chaos.outcomes import IDS_REMEMBERED
 from tests.chaos.checker import check
 from tests.chaos.evidence import Evidence, Migrated, Raw, Row, Session
 from tests.chaos.histories import OTHER, PARTITIONS, PASSWORD, TENANT, Written, right, sealed
@@ -37,6 +37,13 @@ def reply(written: Written, call: int, **members: Any) -> None:
     written.evidence.calls[call].reply = {**given, **members}
 
 
+def status(written: Written, call: int, **members: Any) -> None:
+    """A client was shown another status."""
+    given = written.evidence.calls[call].reply
+    assert given is not None
+    reply(written, call, status={**given["status"], **members})
+
+
 def _event_lost(written: Written) -> None:
     """The first event of the second owner is missing, and what follows moves up."""
     records = written.evidence.events
@@ -57,16 +64,17 @@ def _answered_when_deposed(written: Written) -> None:
 
 
 def _stale(written: Written) -> None:
-    reply(written, 1, status={"sequence": 1})
+    status(written, 1, sequence=1)
 
 
 def _from_nowhere(written: Written) -> None:
-    reply(written, 2, status={"sequence": 9})
+    status(written, 2, sequence=9)
 
 
 def _backwards(written: Written) -> None:
     """Somebody asks later and is shown less, by an answer that vouches for less."""
-    reply(written, 2, status={"sequence": 1}, position=_place(1), claim=0, event=None)
+    status(written, 2, sequence=1)
+    reply(written, 2, position=_place(1), claim=0, event=None)
 
 
 def _another_event(written: Written) -> None:
@@ -87,7 +95,7 @@ def _acknowledged_without_event(written: Written) -> None:
 
 
 def _no_outcome(written: Written) -> None:
-    written.put("commands", OTHER, {"id": "c9", "type": "resume"})
+    written.send(OTHER, "status", "c9")
 
 
 def _zombie_counted(written: Written) -> None:
