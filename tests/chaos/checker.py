@@ -36,12 +36,9 @@ def _readers(evidence: Evidence, log: Log) -> Iterator[Finding]:
         return
     for partition, offset in sorted(evidence.watched - log.counting):
         yield Finding("readers", f"events:{partition}:{offset}", "a client was shown it, and it does not count")
-    # What was appended while the client was closed, it need not have shown.
-    shown: dict[int, int] = {}
-    for partition, offset in evidence.watched:
-        shown[partition] = max(offset, shown.get(partition, -1))
-    missing = {(partition, offset) for partition, offset in log.counting if offset < shown.get(partition, -1)}
-    for partition, offset in sorted(missing - evidence.watched):
+    # What was appended later, while the client was closed, it need not have shown.
+    due = {(partition, offset) for partition, offset in log.counting if offset < evidence.watched_until.get(partition, 0)}
+    for partition, offset in sorted(due - evidence.watched):
         yield Finding("readers", f"events:{partition}:{offset}", "it counts, and a client was not shown it")
 
 

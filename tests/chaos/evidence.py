@@ -106,6 +106,8 @@ class Evidence:
         topics: every other topic, by its contract's name.
         calls: what the clients asked and were told.
         watched: partition and offset of what a client was shown as counting; None where nobody watched.
+        watched_until: where the log ended when it had time left to show the rest: offset behind the last record, by
+            partition.
         committed: ids of rows that are committed for certain, by durable tenant.
         unknown: ids of rows whose writer was not told.
         delivered: what a client was given of each tenant's broadcasts, in its order.
@@ -126,6 +128,7 @@ class Evidence:
     topics: dict[str, list[Raw]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     watched: set[tuple[int, int]] | None = None
+    watched_until: dict[int, int] = field(default_factory=dict)
     committed: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     unknown: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     delivered: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))

@@ -207,5 +207,6 @@ def right() -> Written:
     written.evidence.secrets["the password"] = PASSWORD
     written.evidence.logs["w1"] = b'{"event": "worker.ready"}'
     written.evidence.watched = {(0, offset) for offset in (first, asked, lifted, second, again, other)}
+    written.evidence.watched_until = {0: len(written.evidence.events)}
     written.evidence.audit = []
     return written

@@ -22,7 +22,7 @@ from tests.chaos.outages import Outage, outages_of
 from tests.chaos.place import Place
 from tests.chaos.stage import HEALED_S, LOOK_INTERVAL_S, READY_S, Fault, Nemesis, Say, Stage
 from tests.chaos.tenants import Cast, Numbers, gather
-from tests.chaos.watching import hear, left, sample, watch
+from tests.chaos.watching import hear, left, sample, watch, watched_to_the_end
 from tests.chaos.workers import Crew
 
 BEFORE_S: Final = 2.0
@@ -146,6 +146,7 @@ async def _staged(scenery: Scenery, script: Script, say: Say) -> AsyncIterator[S
             yield stage
         finally:
             load.stop()
+            await watched_to_the_end(settings, evidence)
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
     await asyncio.gather(*onlookers)

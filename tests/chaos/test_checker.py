@@ -108,6 +108,14 @@ def _not_shown(written: Written) -> None:
     written.evidence.watched.remove((0, 2))
 
 
+def _shown_nothing(written: Written) -> None:
+    written.evidence.watched = set()
+
+
+def _stuck_after_the_first(written: Written) -> None:
+    written.evidence.watched = {(0, 0)}
+
+
 def _row_lost(written: Written) -> None:
     written.evidence.committed[TENANT].add("c")
 
@@ -220,6 +228,8 @@ WRONG: dict[str, tuple[Harm, str]] = {
     "a command has no outcome": (_no_outcome, "lost"),
     "a client is shown a void event": (_zombie_counted, "readers"),
     "a client is not shown what counts": (_not_shown, "readers"),
+    "a client is shown nothing at all": (_shown_nothing, "readers"),
+    "a client is shown nothing after the first record": (_stuck_after_the_first, "readers"),
     "a row is lost": (_row_lost, "row"),
     "a row is on the topic and not heard": (_row_not_heard, "row"),
     "a row is sent by a deposed owner alone": (_row_of_a_deposed_owner, "row"),

@@ -9,11 +9,18 @@ from typing import Any, Final
 from statemachine.errors import TenantConnectError
 from streams.client import ConnectClient
 from streams.devstack.postgres import PostgresServer
+from streams.settings import Settings
 from streams.tenantdb.failure import DRIVER_ERRORS
+from streams.topics import Topics
+from tests.chaos.collecting import read_all
 from tests.chaos.evidence import Evidence, Row, Session, Sight
+from tests.chaos.fold import Log
 
 SAMPLE_INTERVAL_S: Final = 0.05
 AGAIN_S: Final = 0.5
+
+BEHIND_S: Final = 15.0
+"""How far a client that watches may be behind the end of the log: it reads the whole log again after an outage."""
 
 SESSIONS: Final = r"""
 select activity.datname, activity.pid, substring(activity.application_name from ':([0-9]+)$')::bigint as claim,
@@ -45,6 +52,15 @@ async def watch(client: ConnectClient, evidence: Evidence) -> None:
             await asyncio.sleep(AGAIN_S)
         else:
             return
+
+
+async def watched_to_the_end(settings: Settings, evidence: Evidence) -> None:
+    """Note where the log ends now, and return when all that counts up to there was shown, or after `BEHIND_S`."""
+    log = Log(await asyncio.to_thread(read_all, settings, Topics(settings).events))
+    evidence.watched_until = log.ends
+    deadline = time.monotonic() + BEHIND_S
+    while not log.counting <= (evidence.watched or set()) and time.monotonic() < deadline:  # noqa: ASYNC110  it is shown
+        await asyncio.sleep(AGAIN_S)
 
 
 async def hear(client: ConnectClient, evidence: Evidence) -> None:
