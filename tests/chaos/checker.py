@@ -9,6 +9,7 @@ from tests.chaos.answers import check_answers
 from tests.chaos.evidence import Evidence, Finding
 from tests.chaos.facts import Lives
 from tests.chaos.fold import Log, Told
+from tests.chaos.keeping import check_keeping
 from tests.chaos.migrations import check_migrations
 from tests.chaos.rows import check_rows
 from tests.chaos.sessions import check_sessions
@@ -23,9 +24,10 @@ LATE = timedelta(seconds=30)
 def check(evidence: Evidence, partitions: int) -> list[Finding]:
     """Everything that must not be, of everything that was seen."""
     log = Log(evidence.events)
-    found = [*log.findings, *_readers(evidence, log), *check_answers(evidence, log, Lives(log)), *_deadlines(evidence, log)]
+    found = [*log.findings, *_readers(evidence, log), *check_answers(evidence, log, Lives(log))]
+    found += _deadlines(evidence, log)
     found += [*check_rows(evidence, log), *check_sessions(evidence, log, partitions), *_secrets(evidence)]
-    found += check_migrations(evidence, log)
+    found += [*check_migrations(evidence, log), *check_keeping(evidence, log)]
     found += [Finding("audit", "events", what) for what in evidence.audit or ()]
     return list(dict.fromkeys(found))
 

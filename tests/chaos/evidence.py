@@ -45,6 +45,22 @@ class Call:
         return self.reply is not None and self.reply["outcome"] == "ok"
 
 
+class Life(NamedTuple):
+    """One process of a worker, as long as it went on, or stood still.
+
+    Attributes:
+        pid: its process id.
+        frozen: whether it stood still.
+        first: when it was seen so first, seconds since 1970.
+        last: when it was seen so last.
+    """
+
+    pid: int
+    frozen: bool
+    first: float
+    last: float
+
+
 class Session(NamedTuple):
     """A session of a worker with a tenant's database.
 
@@ -114,6 +130,8 @@ class Evidence:
         sights: sessions over time, by tenant.
         steady: tenants that nobody asked to stop, and whose database nothing happened to.
         database_faults: when databases were disturbed, as (began, ended): sessions may change then.
+        upsets: when anything but processes of workers was harmed, as (began, ended).
+        lives: the processes of each worker, in order.
         secrets: what must not stand anywhere, each with a name that may be shown.
         logs: what workers wrote, by name.
         sessions_left: tenants that have sessions though all workers have stopped.
@@ -135,6 +153,8 @@ class Evidence:
     sights: dict[str, list[Sight]] = field(default_factory=lambda: defaultdict(list))
     steady: set[str] = field(default_factory=set)
     database_faults: list[tuple[float, float]] = field(default_factory=list)
+    upsets: list[tuple[float, float]] = field(default_factory=list)
+    lives: dict[str, list[Life]] = field(default_factory=lambda: defaultdict(list))
     secrets: dict[str, bytes] = field(default_factory=dict)
     logs: dict[str, bytes] = field(default_factory=dict)
     sessions_left: set[str] = field(default_factory=set)

@@ -22,7 +22,7 @@ NOON: Final = datetime(2030, 1, 1, 12, tzinfo=UTC)
 NOON_MS: Final = round(NOON.timestamp() * 1000)
 """When the first record was appended: 12:00 on the first of January 2030, UTC."""
 
-BEGAN: Final = 1_000.0
+BEGAN: Final = NOON_MS / 1000
 """When the history begins, in seconds since 1970."""
 
 

@@ -39,7 +39,7 @@ async def frozen_owner(stage: Stage) -> None:
     """F1: a worker stands still past its session timeout in the middle of its work, and goes on."""
     for deciding in (True, False):
         worker = stage.crew.owner(stage.chance.random())
-        with stage.fault("worker frozen past its session timeout"):
+        with stage.fault("worker frozen past its session timeout", workers=True):
             if deciding:
                 await worker.freeze_deciding(DECIDING_S)
             worker.freeze()
@@ -55,13 +55,13 @@ async def killed(stage: Stage) -> None:
     for point in POINTS:
         worker = stage.crew.owner(stage.chance.random())
         count = stage.chance.randint(2, 12) if point in {"decided", "produced", "acknowledged", "replied"} else 1
-        with stage.fault(f"worker killed: {point}"):
+        with stage.fault(f"worker killed: {point}", workers=True):
             worker.kill()
             worker.start("--die-at", f"{point}:{count}")
             await stage.serving()
         await stage.pause(0.5, 2)
     for _ in range(2):
-        with stage.fault("worker killed"):
+        with stage.fault("worker killed", workers=True):
             worker = stage.crew.owner(stage.chance.random())
             worker.kill()
             worker.start()
@@ -106,7 +106,7 @@ async def leaders_lost(stage: Stage) -> None:
 async def rebalance_storm(stage: Stage) -> None:
     """F5: a worker joins or leaves every two seconds."""
     guest = None
-    with stage.fault("workers join and leave"):
+    with stage.fault("workers join and leave", workers=True):
         for number in range(STORM_ROUNDS):
             if guest is None:
                 guest = stage.crew.hire()
@@ -135,7 +135,7 @@ async def kafka_stalls(stage: Stage) -> None:
 async def herd(stage: Stage) -> None:
     """F10: all owners are killed at once, all tenants are wanted at once, and once the server has no room for all."""
     for _ in range(2):
-        with stage.fault("all workers killed"):
+        with stage.fault("all workers killed", workers=True):
             await _all_killed(stage)
         await stage.pause(2, 4)
     with stage.fault("all workers killed, room for few connections", database=True):

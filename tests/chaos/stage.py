@@ -73,14 +73,22 @@ class Stage:
     skipped: list[str] = field(default_factory=list)
 
     @contextmanager
-    def fault(self, kind: str, *, database: bool = False) -> Iterator[None]:
-        """Something is wrong for as long as it is entered."""
+    def fault(self, kind: str, *, database: bool = False, workers: bool = False) -> Iterator[None]:
+        """Something is wrong for as long as it is entered.
+
+        Args:
+            kind: what.
+            database: databases are harmed: sessions may be others afterwards.
+            workers: nothing but processes of workers is harmed: all others go on as they did.
+        """
         began = time.time()
         self.say(f"  {kind}")
         try:
             yield
         finally:
             self.faults.append(Fault(kind, began, time.time()))
+            if not workers:
+                self.evidence.upsets.append((began, time.time()))
             if database:
                 # What was lost is opened again later.
                 self.evidence.database_faults.append((began, time.time() + HEALED_S))

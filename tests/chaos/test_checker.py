@@ -11,7 +11,7 @@ import pytest
 from tests.chaos.outcomes import IDS_REMEMBERED
 from tests.chaos.checker import check
 from tests.chaos.evidence import Evidence, Migrated, Raw, Row, Session
-from tests.chaos.histories import OTHER, PARTITIONS, PASSWORD, TENANT, Written, right, sealed
+from tests.chaos.histories import BEGAN, OTHER, PARTITIONS, PASSWORD, TENANT, Written, right, sealed
 
 Harm = Callable[[Written], None]
 
@@ -289,7 +289,7 @@ def test_a_session_may_be_opened_again_where_its_database_was_disturbed() -> Non
     written = right()
     _reopened(written)
 
-    written.evidence.database_faults.append((1_008.0, 1_010.0))
+    written.evidence.database_faults.append((BEGAN + 8.0, BEGAN + 10.0))
 
     assert found(written.evidence) == set()
 

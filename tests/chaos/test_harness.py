@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.evidence import Call, Evidence, Session
+from tests.chaos.evidence import Call, Evidence, Life, Session
 from tests.chaos.outages import Outage, outages_of
 from tests.chaos.stage import Fault
-from tests.chaos.watching import note
+from tests.chaos.watching import count, note
 from tests.chaos.worker import POINTS, clock_of, dying
 
 
@@ -51,6 +51,15 @@ def test_looks_that_show_the_same_are_one_sight() -> None:
 
     shown = [(sight.first, sight.last, set(sight.sessions)) for sight in evidence.sights["t1"]]
     assert shown == [(1.0, 2.0, {Session(7, 3, holder=True)}), (3.0, 4.0, set())]
+
+
+def test_looks_at_a_process_that_goes_on_are_one_life() -> None:
+    evidence = Evidence()
+
+    for moment, pid, frozen in ((1.0, 7, False), (2.0, 7, False), (3.0, 7, True), (4.0, 8, False)):
+        count(evidence, "w1", Life(pid, frozen, moment, moment))
+
+    assert evidence.lives["w1"] == [Life(7, False, 1.0, 2.0), Life(7, True, 3.0, 3.0), Life(8, False, 4.0, 4.0)]
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -34,7 +34,7 @@ async def somewhere(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[P
 
 async def frozen(stage: Stage) -> None:
     """A worker stands still past its session timeout in the middle of its work."""
-    with stage.fault("worker frozen"):
+    with stage.fault("worker frozen", workers=True):
         worker = stage.crew.owner(stage.chance.random())
         await worker.freeze_deciding(DECIDING_S)
         await asyncio.sleep(FROZEN_PAST_TIMEOUT * session_timeout_s(stage))
@@ -45,7 +45,7 @@ async def frozen(stage: Stage) -> None:
 async def everything(stage: Stage) -> None:
     """A frozen owner, a killed one, ended sessions, and a broker that crashes."""
     await frozen(stage)
-    with stage.fault("worker killed"):
+    with stage.fault("worker killed", workers=True):
         worker = stage.crew.owner(stage.chance.random())
         worker.kill()
         worker.start("--die-at", "produced:5")

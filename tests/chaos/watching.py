@@ -13,8 +13,9 @@ from streams.settings import Settings
 from streams.tenantdb.failure import DRIVER_ERRORS
 from streams.topics import Topics
 from tests.chaos.collecting import read_all
-from tests.chaos.evidence import Evidence, Row, Session, Sight
+from tests.chaos.evidence import Evidence, Life, Row, Session, Sight
 from tests.chaos.fold import Log
+from tests.chaos.workers import Crew
 
 SAMPLE_INTERVAL_S: Final = 0.05
 AGAIN_S: Final = 0.5
@@ -94,6 +95,25 @@ async def sample(server: PostgresServer, evidence: Evidence) -> None:
             continue
         finally:
             session.terminate()
+
+
+async def census(crew: Crew, evidence: Evidence) -> None:
+    """Note which processes of workers go on, and which stand still, as often as `SAMPLE_INTERVAL_S`."""
+    while True:
+        for worker in crew.workers:
+            pid, now = worker.pid, time.time()
+            if pid is not None:
+                count(evidence, worker.name, Life(pid, worker.frozen, now, now))
+        await asyncio.sleep(SAMPLE_INTERVAL_S)
+
+
+def count(evidence: Evidence, worker: str, seen: Life) -> None:
+    """Add one look at a worker's process."""
+    lives = evidence.lives[worker]
+    if lives and lives[-1][:2] == seen[:2]:
+        lives[-1] = lives[-1]._replace(last=seen.last)
+    else:
+        lives.append(seen)
 
 
 def note(evidence: Evidence, now: float, rows: list[Any]) -> None:
