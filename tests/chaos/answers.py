@@ -24,7 +24,9 @@ TURNED_AWAY: Final[Mapping[str, frozenset[str]]] = {
     "tenant_not_found": frozenset({"connect", "reload", "check_health"}),
     "tenant_suspended": frozenset({"connect", "reload"}),
     "invalid_command": frozenset({"pause"}),
-    "region_unknown": frozenset({"connect", "reload", "check_health", "shutdown", "pause", "resume", "retry", "status"}),
+    "region_unknown": frozenset(
+        {"connect", "reload", "check_health", "shutdown", "pause", "resume", "retry", "status"}
+    ),
 }
 """Which commands may be refused before they reach an owner, with which codes."""
 

@@ -58,9 +58,7 @@ def commands_of(evidence: Evidence) -> dict[str, Command]:
         # What a worker writes to see whether it reads has no key, and is nobody's command.
         if record.key is not None:
             command = _command(record, found)
-            command.copies.append(
-                Copy((record.partition, record.offset), record.timestamp_ms, record.value in parked)
-            )
+            command.copies.append(Copy((record.partition, record.offset), record.timestamp_ms, record.value in parked))
     return found
 
 

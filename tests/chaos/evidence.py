@@ -99,6 +99,20 @@ class Row:
     ordinal: int
 
 
+class Placed(NamedTuple):
+    """Where and when a row was committed.
+
+    Attributes:
+        lsn: where the server's WAL ended right before.
+        began: when its transaction began, seconds since 1970.
+        ended: when its writer knew that it was committed.
+    """
+
+    lsn: str
+    began: float
+    ended: float
+
+
 class Migrated(NamedTuple):
     """What migrations left in a database.
 
@@ -125,6 +139,7 @@ class Evidence:
         watched_until: where the log ended when it had time left to show the rest: offset behind the last record, by
             partition.
         committed: ids of rows that are committed for certain, by durable tenant.
+        placed: where and when each of them was committed, by tenant and id.
         unknown: ids of rows whose writer was not told.
         delivered: what a client was given of each tenant's broadcasts, in its order.
         sights: sessions over time, by tenant.
@@ -148,6 +163,7 @@ class Evidence:
     watched: set[tuple[int, int]] | None = None
     watched_until: dict[int, int] = field(default_factory=dict)
     committed: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    placed: dict[str, dict[str, Placed]] = field(default_factory=lambda: defaultdict(dict))
     unknown: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     delivered: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     sights: dict[str, list[Sight]] = field(default_factory=lambda: defaultdict(list))

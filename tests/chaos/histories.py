@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from streams.kafka.partitioner import partition_of
-from tests.chaos.evidence import Call, Evidence, Raw, Row, Session, Sight
+from tests.chaos.evidence import Call, Evidence, Placed, Raw, Row, Session, Sight
 from tests.chaos.facts import Facts, after
 from tests.chaos.fold import Told
 
@@ -128,9 +128,7 @@ class Written:
     def connected(self, tenant: str, claim: int, cause: str = "effect:users", mode: str = "durable") -> int:
         """Connect a tenant, and stream its rows unless they are not to be; gives the last event's offset."""
         self.event(tenant, claim, cause, "connect.requested")
-        self.event(
-            tenant, claim, "effect:check", "connect.checked", replication=mode, migrations_on_database=0
-        )
+        self.event(tenant, claim, "effect:check", "connect.checked", replication=mode, migrations_on_database=0)
         last = self.event(tenant, claim, "effect:provision", "connect.provisioned", migrations_run=2)
         return last if mode == "off" else self.event(tenant, claim, "effect:stream", "replication.started")
 
@@ -146,6 +144,11 @@ class Written:
         self.evidence.committed[tenant].add(id_)
         self.put("broadcasts", tenant, {"tenant": tenant, "id": id_, "claim": claim, "lsn": lsn, "ordinal": 0})
         self.evidence.delivered[tenant].append(Row(id_, claim, lsn, 0))
+
+    def lost(self, tenant: str, id_: str, lsn: str, at: float) -> None:
+        """A row that was committed and never heard."""
+        self.evidence.committed[tenant].add(id_)
+        self.evidence.placed[tenant][id_] = Placed(lsn, BEGAN + at, BEGAN + at + 0.1)
 
     def sight(self, tenant: str, first: float, last: float, *sessions: Session) -> None:
         """What the server showed for a while."""

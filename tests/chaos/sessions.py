@@ -18,8 +18,8 @@ UNTOLD_S: Final = 3.0
 deposed may be true no more when the lock is taken, and the newer owner comes for it."""
 
 DEPOSED_S: Final = 10.0
-"""How long sessions of a claim may go on after a newer one stood on the log, whoever has the lock: the newer owner reads
-the log to its claim, and comes for one tenant after the other. Where Kafka, the network or databases are harmed
+"""How long sessions of a claim may go on after a newer one stood on the log, whoever has the lock: the newer owner
+reads the log to its claim, and comes for one tenant after the other. Where Kafka, the network or databases are harmed
 meanwhile, that time does not count."""
 
 LOCKED_TWICE_S: Final = 0.5

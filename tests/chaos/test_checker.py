@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.outcomes import IDS_REMEMBERED
 from tests.chaos.checker import check
 from tests.chaos.evidence import Evidence, Migrated, Raw, Row, Session
 from tests.chaos.histories import BEGAN, OTHER, PARTITIONS, PASSWORD, TENANT, Written, right, sealed
+from tests.chaos.outcomes import IDS_REMEMBERED
 
 Harm = Callable[[Written], None]
 
@@ -272,15 +272,6 @@ def test_nothing_is_found_where_a_killed_worker_left_what_a_peaceful_one_leaves(
     written = right()
 
     _newcomers(written)
-
-    assert found(written.evidence) == set()
-
-
-def test_a_gap_that_is_told_covers_rows_that_are_missing() -> None:
-    written = right()
-    written.evidence.committed[TENANT].add("c")
-
-    written.event(TENANT, 3, "effect:stream", "replication.gap")
 
     assert found(written.evidence) == set()
 
