@@ -94,7 +94,7 @@ class Written:
         code: str | None = None,
         **data: Any,
     ) -> Call:
-        """A call that was acknowledged, or refused with ``code``; its id is that of the event's cause, if it has one."""
+        """A call that was acknowledged, or refused with ``code``; its id is that of its event's cause."""
         place = {"topic": "events", "partition": 0}
         id_ = f"{type_}-{len(self.evidence.calls)}"
         if event is not None:

@@ -38,11 +38,8 @@ def due(asked: Asked, facts: Facts) -> str:
             return "connect.paused"
         case "resume":
             return "connect.resumed" if facts.paused else NOTHING
-        case "connect":
-            return REFUSED if facts.paused else _wanted(facts)
-        case "reload":
-            live = "connect.stopping" if facts.lifecycle in LIVE else None
-            return REFUSED if facts.paused else live or _wanted(facts)
+        case "connect" | "reload":
+            return REFUSED if facts.paused else _wanted(asked, facts)
         case "shutdown":
             return _unwanted(facts)
         case "retry":
@@ -50,7 +47,9 @@ def due(asked: Asked, facts: Facts) -> str:
     return NOTHING
 
 
-def _wanted(facts: Facts) -> str:
+def _wanted(asked: Asked, facts: Facts) -> str:
+    if asked.kind == "reload" and facts.lifecycle in LIVE:
+        return "connect.stopping"
     if facts.lifecycle == "absent":
         return REFUSED if facts.limited else "connect.requested"
     return "connect.stopping" if facts.lifecycle == "stopping" and not facts.reconnect else NOTHING

@@ -1,4 +1,4 @@
-"""What became of commands: each that stands on the topic has exactly one outcome, the one that its tenant called for."""
+"""What became of commands: each on the topic has exactly one outcome, the one that its tenant called for."""
 
 from __future__ import annotations
 
