@@ -7,7 +7,7 @@ from typing import Final
 
 from statemachine.commands import Command, Connect, Reload, Shutdown, Wait
 from statemachine.connect_limit import limit_rejection
-from statemachine.decide import paused_message
+from statemachine.decide import Decision, paused_message
 from statemachine.errors import TenantDatabaseUnavailable, TenantPaused
 from statemachine.machines import Lifecycle, Replication
 from statemachine.rejections import Rejection, rejection_of
@@ -33,6 +33,25 @@ def answer(state: TenantState, command: Command) -> Answer | Rejection:
     if isinstance(command, Shutdown):
         return Answer.PENDING if state.lifecycle is Lifecycle.STOPPING else Answer.OK
     return Answer.OK
+
+
+def answer_again(state: TenantState, command: Command, decision: Decision) -> Rejection | None:
+    """How a command is refused that was decided before, led to no event then, and is delivered again; None where not.
+
+    It is not decided again. What is refused now was refused or is as good as refused; and who does not wait for a
+    connection must not be told that one is under way where there is none.
+
+    Args:
+        state: the tenant's, now.
+        command: what was asked.
+        decision: what it would lead to now.
+    """
+    if decision is None or isinstance(decision, Rejection):
+        return decision
+    if isinstance(command, Connect) and command.wait is Wait.NO:
+        reply = _connected(state)
+        return reply if isinstance(reply, Rejection) else None
+    return None
 
 
 def _awaited(state: TenantState, wait: Wait) -> Answer | Rejection:

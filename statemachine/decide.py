@@ -43,7 +43,7 @@ from statemachine.commands import (
 )
 from statemachine.connect_limit import failures_weighed, limit_rejection
 from statemachine.deadlines import deadlines
-from statemachine.errors import TenantPaused
+from statemachine.errors import InvalidCommand, TenantPaused
 from statemachine.events import (
     ConnectChecked,
     ConnectPaused,
@@ -136,7 +136,10 @@ def _reload(state: TenantState, _command: Reload, _now: datetime, terms: Terms) 
     return _request(state, terms, None)
 
 
-def _pause(_state: TenantState, command: PauseTenant, _now: datetime, _terms: Terms) -> Decision:
+def _pause(_state: TenantState, command: PauseTenant, now: datetime, _terms: Terms) -> Decision:
+    if command.until is not None and command.until <= now:
+        message = f"until: {command.until.isoformat()} has passed; give a time that is to come"
+        return Rejection(InvalidCommand, message)
     return ConnectPaused(command.reason, command.author, command.until)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Final
 
-from statemachine.commands import CheckHealth, Command, Connect, PauseTenant, Reload
-from statemachine.errors import InvalidCommand, TenantNotFound, TenantSuspended
+from statemachine.commands import CheckHealth, Command, Connect, Reload
+from statemachine.errors import TenantNotFound, TenantSuspended
 from statemachine.rejections import Rejection
 from streams.catalog.record import CatalogSummary
 
@@ -15,16 +14,13 @@ _OF_AN_ENTRY: Final = (*_CONNECTING, CheckHealth)
 """Commands that mean nothing where the catalog has no such tenant."""
 
 
-def refusal(command: Command, entry: CatalogSummary | None, now: datetime) -> Rejection | None:
+def refusal(command: Command, entry: CatalogSummary | None) -> Rejection | None:
     """Why ``command`` leads to nothing, None where its owner is to decide.
 
     Args:
         command: what is asked.
         entry: the tenant's catalog entry, None where the catalog has none.
-        now: aware time.
     """
-    if isinstance(command, PauseTenant) and command.until is not None and command.until <= now:
-        return Rejection(InvalidCommand, f"until: {command.until.isoformat()} has passed; give a time that is to come")
     if entry is None and isinstance(command, _OF_AN_ENTRY):
         return Rejection(TenantNotFound, "the catalog has no such tenant")
     if entry is not None and entry.suspended and isinstance(command, _CONNECTING):

@@ -15,7 +15,7 @@ from typing import Final
 
 from msgspec import UNSET
 
-from statemachine.answers import Answer, answer
+from statemachine.answers import Answer, answer, answer_again
 from statemachine.commands import (
     CheckHealth,
     Connect,
@@ -203,8 +203,10 @@ class PartitionOwner:
     def _decide(self, request: Request, offset: int, now: datetime, work: _Work) -> None:
         state = self.partition.state.tenant(request.tenant)
         event: int | None = None
-        if not self.partition.state.is_decided(offset, request.origin) and request.id not in state.command_ids:
+        if request.id not in state.command_ids:
             decision = decide(state, request.command, now, self._terms(request))
+            if self.partition.state.is_decided(offset, request.origin):
+                decision = answer_again(state, request.command, decision)
             if isinstance(decision, Rejection):
                 self._answer(request, decision, state, work)
                 return

@@ -130,7 +130,7 @@ class Router:
         if entry is not None and serving is None:
             message = f"platform region {entry.region!r} of tenant {request.tenant!r} is mapped to no serving region"
             return Rejection(RegionUnknown, message)
-        return refusal(request.command, entry, self._replies.now())
+        return refusal(request.command, entry)
 
     def _known(self, tenant: str) -> _Known | None:
         """The tenant's entry and region, as far as the catalog was read; None for an entry that cannot be read."""

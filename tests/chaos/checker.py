@@ -7,7 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 from tests.chaos.answers import check_answers
 from tests.chaos.evidence import Evidence, Finding
+from tests.chaos.facts import Lives
 from tests.chaos.fold import Log, Told
+from tests.chaos.keeping import check_keeping
+from tests.chaos.leaks import check_leaks
 from tests.chaos.migrations import check_migrations
 from tests.chaos.rows import check_rows
 from tests.chaos.sessions import check_sessions
@@ -22,9 +25,10 @@ LATE = timedelta(seconds=30)
 def check(evidence: Evidence, partitions: int) -> list[Finding]:
     """Everything that must not be, of everything that was seen."""
     log = Log(evidence.events)
-    found = [*log.findings, *_readers(evidence, log), *check_answers(evidence, log), *_deadlines(evidence, log)]
-    found += [*check_rows(evidence, log), *check_sessions(evidence, log, partitions), *_secrets(evidence)]
-    found += check_migrations(evidence, log)
+    found = [*log.findings, *_readers(evidence, log), *check_answers(evidence, log, Lives(log))]
+    found += _deadlines(evidence, log)
+    found += [*check_rows(evidence, log), *check_sessions(evidence, log, partitions), *check_leaks(evidence)]
+    found += [*check_migrations(evidence, log), *check_keeping(evidence, log)]
     found += [Finding("vacuous", what, "it was meant for an owner, and met none") for what in evidence.unmet]
     found += [Finding("audit", "events", what) for what in evidence.audit or ()]
     return list(dict.fromkeys(found))
@@ -36,12 +40,11 @@ def _readers(evidence: Evidence, log: Log) -> Iterator[Finding]:
         return
     for partition, offset in sorted(evidence.watched - log.counting):
         yield Finding("readers", f"events:{partition}:{offset}", "a client was shown it, and it does not count")
-    # What was appended while the client was closed, it need not have shown.
-    shown: dict[int, int] = {}
-    for partition, offset in evidence.watched:
-        shown[partition] = max(offset, shown.get(partition, -1))
-    missing = {(partition, offset) for partition, offset in log.counting if offset < shown.get(partition, -1)}
-    for partition, offset in sorted(missing - evidence.watched):
+    # What was appended later, while the client was closed, it need not have shown.
+    due = {
+        (partition, offset) for partition, offset in log.counting if offset < evidence.watched_until.get(partition, 0)
+    }
+    for partition, offset in sorted(due - evidence.watched):
         yield Finding("readers", f"events:{partition}:{offset}", "it counts, and a client was not shown it")
 
 
@@ -68,15 +71,3 @@ def _early(evidence: Evidence, event: Told, until: datetime | None) -> Iterator[
 
 def _moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
-
-
-def _secrets(evidence: Evidence) -> Iterator[Finding]:
-    for name, secret in evidence.secrets.items():
-        records = [("events", evidence.events), *evidence.topics.items()]
-        for topic, found in records:
-            for record in found:
-                if secret in (record.value or b"") or secret in (record.key or b""):
-                    yield Finding("secret", f"{topic}:{record.partition}:{record.offset}", name)
-        for log, text in evidence.logs.items():
-            if secret in text:
-                yield Finding("secret", f"the log of {log}", name)

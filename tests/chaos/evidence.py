@@ -45,6 +45,22 @@ class Call:
         return self.reply is not None and self.reply["outcome"] == "ok"
 
 
+class Life(NamedTuple):
+    """One process of a worker, as long as it went on, or stood still.
+
+    Attributes:
+        pid: its process id.
+        frozen: whether it stood still.
+        first: when it was seen so first, seconds since 1970.
+        last: when it was seen so last.
+    """
+
+    pid: int
+    frozen: bool
+    first: float
+    last: float
+
+
 class Session(NamedTuple):
     """A session of a worker with a tenant's database.
 
@@ -83,6 +99,20 @@ class Row:
     ordinal: int
 
 
+class Placed(NamedTuple):
+    """Where and when a row was committed.
+
+    Attributes:
+        lsn: where the server's WAL ended right before.
+        began: when its transaction began, seconds since 1970.
+        ended: when its writer knew that it was committed.
+    """
+
+    lsn: str
+    began: float
+    ended: float
+
+
 class Migrated(NamedTuple):
     """What migrations left in a database.
 
@@ -106,12 +136,17 @@ class Evidence:
         topics: every other topic, by its contract's name.
         calls: what the clients asked and were told.
         watched: partition and offset of what a client was shown as counting; None where nobody watched.
+        watched_until: where the log ended when it had time left to show the rest: offset behind the last record, by
+            partition.
         committed: ids of rows that are committed for certain, by durable tenant.
+        placed: where and when each of them was committed, by tenant and id.
         unknown: ids of rows whose writer was not told.
         delivered: what a client was given of each tenant's broadcasts, in its order.
         sights: sessions over time, by tenant.
         steady: tenants that nobody asked to stop, and whose database nothing happened to.
         database_faults: when databases were disturbed, as (began, ended): sessions may change then.
+        upsets: when anything but processes of workers was harmed, as (began, ended).
+        lives: the processes of each worker, in order.
         secrets: what must not stand anywhere, each with a name that may be shown.
         logs: what workers wrote, by name.
         sessions_left: tenants that have sessions though all workers have stopped.
@@ -127,12 +162,16 @@ class Evidence:
     topics: dict[str, list[Raw]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     watched: set[tuple[int, int]] | None = None
+    watched_until: dict[int, int] = field(default_factory=dict)
     committed: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    placed: dict[str, dict[str, Placed]] = field(default_factory=lambda: defaultdict(dict))
     unknown: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     delivered: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     sights: dict[str, list[Sight]] = field(default_factory=lambda: defaultdict(list))
     steady: set[str] = field(default_factory=set)
     database_faults: list[tuple[float, float]] = field(default_factory=list)
+    upsets: list[tuple[float, float]] = field(default_factory=list)
+    lives: dict[str, list[Life]] = field(default_factory=lambda: defaultdict(list))
     secrets: dict[str, bytes] = field(default_factory=dict)
     logs: dict[str, bytes] = field(default_factory=dict)
     sessions_left: set[str] = field(default_factory=set)

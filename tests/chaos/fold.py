@@ -21,7 +21,12 @@ SEAL_BYTES: Final = len(SEAL) + 32 + len(b'"}')
 
 
 class Told(NamedTuple):
-    """An event that counts."""
+    """An event that counts.
+
+    Attributes:
+        origin: partition and offset of the command that led to it, on the topic that clients write to.
+        sent_ms: when its record was made, milliseconds since 1970.
+    """
 
     partition: int
     offset: int
@@ -32,6 +37,8 @@ class Told(NamedTuple):
     cause: str
     time: datetime
     data: dict[str, Any]
+    origin: tuple[int, int] | None
+    sent_ms: int
 
 
 class Claimed(NamedTuple):
@@ -123,6 +130,8 @@ class Log:
             body["causationid"],
             datetime.fromisoformat(body["time"]),
             body["data"],
+            (body["originpartition"], body["originoffset"]) if "originoffset" in body else None,
+            record.timestamp_ms,
         )
         for rule, what in self._wrong(record, body, event):
             self._find(rule, record, what)

@@ -18,7 +18,7 @@ from streams.client import ConnectClient
 from streams.devstack.postgres import PostgresServer
 from streams.kafka.partitioner import partition_of
 from streams.tenantdb.failure import DRIVER_ERRORS
-from tests.chaos.evidence import Call, Evidence
+from tests.chaos.evidence import Call, Evidence, Placed
 from tests.chaos.tenants import Cast
 from tests.integration.streaming.writing import INSERT
 
@@ -33,6 +33,9 @@ ANSWER_S: Final = 25.0
 
 CALLS_OUT_MAX: Final = 3_000
 """Calls that wait for their answers at once; no more are made then."""
+
+PLACE: Final = "select pg_current_wal_insert_lsn()::text"
+"""Where the WAL ends. Source: PostgreSQL, system administration functions, recovery information."""
 
 WRITE_PAUSE_MAX_S: Final = 0.15
 AWAY_S: Final = 0.2
@@ -168,9 +171,12 @@ class Load:
         while self._going:
             ids = [str(uuid.uuid4()) for _ in range(self._chance.randint(1, 3))]
             unknown.update(ids)
+            began = time.time()
             async with session.transaction():
                 for row in ids:
                     await session.execute(INSERT, row)
+                lsn = await session.fetchval(PLACE)
+            self._evidence.placed[tenant].update(dict.fromkeys(ids, Placed(lsn, began, time.time())))
             unknown.difference_update(ids)
             committed.update(ids)
             await asyncio.sleep(self._chance.random() * WRITE_PAUSE_MAX_S)

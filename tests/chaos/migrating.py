@@ -50,7 +50,7 @@ async def killed_in_migration(stage: Stage) -> None:
     """Two tenants come for the first time; the worker of the second one is killed while it migrates."""
     peaceful, killed = [await _newcomer(stage, name) for name in ("m_peaceful", "m_killed")]
     assert (await stage.load.ask(peaceful, Connect(Wait.READY, CONNECT_MS), timeout_s=READY_S)).ok
-    with stage.fault("worker killed in a migration") as aim:
+    with stage.fault("worker killed in a migration", workers=True) as aim:
         asked = asyncio.create_task(stage.load.ask(killed, Connect(Wait.READY, CONNECT_MS), timeout_s=READY_S))
         await _migrating(stage, killed)
         await stage.pause(0, LASTS_S)

@@ -40,7 +40,7 @@ async def frozen_owner(stage: Stage) -> None:
     """F1: a worker stands still past its session timeout in the middle of its work, and goes on."""
     for deciding in (True, False):
         worker = await stage.owner()
-        with stage.fault("worker frozen past its session timeout", worker):
+        with stage.fault("worker frozen past its session timeout", worker, workers=True):
             if deciding:
                 await worker.freeze_deciding(DECIDING_S)
             worker.freeze()
@@ -55,7 +55,7 @@ async def killed(stage: Stage) -> None:
     for point in POINTS:
         worker = await stage.owner()
         count = stage.chance.randint(2, 12) if point in {"decided", "produced", "acknowledged", "replied"} else 1
-        with stage.fault(f"worker killed: {point}", worker):
+        with stage.fault(f"worker killed: {point}", worker, workers=True):
             worker.kill()
             ended = worker.ended.total()
             worker.start("--die-at", f"{point}:{count}")
@@ -64,7 +64,7 @@ async def killed(stage: Stage) -> None:
         await stage.pause(0.5, 2)
     for _ in range(2):
         worker = await stage.owner()
-        with stage.fault("worker killed", worker):
+        with stage.fault("worker killed", worker, workers=True):
             worker.kill()
             worker.start()
             await stage.serving()
@@ -107,7 +107,7 @@ async def leaders_lost(stage: Stage) -> None:
 
 async def rebalance_storm(stage: Stage) -> None:
     """F5: a worker joins, leaves as soon as it owns something, and another one joins, over and over."""
-    with stage.fault("workers join and leave") as aim:
+    with stage.fault("workers join and leave", workers=True) as aim:
         for number in range(GUESTS):
             guest = stage.crew.hire()
             await stage.shared()
@@ -138,7 +138,7 @@ async def herd(stage: Stage) -> None:
     """F10: all owners are killed at once, all tenants are wanted at once, and once the server has no room for all."""
     for _ in range(2):
         await stage.shared()
-        with stage.fault("all workers killed", *stage.crew.workers):
+        with stage.fault("all workers killed", *stage.crew.workers, workers=True):
             await _all_killed(stage)
         await stage.pause(2, 4)
     await stage.shared()

@@ -23,7 +23,7 @@ from tests.chaos.ownership import ClaimReader
 from tests.chaos.place import Place
 from tests.chaos.stage import HEALED_S, LOOK_INTERVAL_S, READY_S, Fault, Nemesis, Say, Stage
 from tests.chaos.tenants import Cast, Numbers, gather
-from tests.chaos.watching import hear, left, sample, watch
+from tests.chaos.watching import census, hear, left, sample, watch, watched_to_the_end
 from tests.chaos.workers import Crew
 
 BEFORE_S: Final = 2.0
@@ -143,15 +143,17 @@ async def _staged(scenery: Scenery, script: Script, say: Say) -> AsyncIterator[S
     async with AsyncExitStack() as stack:
         first, second = [await stack.enter_async_context(ConnectClient(settings)) for _ in range(2)]
         load = Load((first, second), cast, place.server, evidence, script.rate, chance)
-        looking = asyncio.create_task(sample(place.server, evidence))
+        looking = [asyncio.create_task(look) for look in (sample(place.server, evidence), census(crew, evidence))]
         onlookers = [asyncio.create_task(look(first, evidence)) for look in (watch, hear)]
         stage = Stage(place, settings, crew, cast, load, evidence, chance, say, script.patience_s)
         try:
             yield stage
         finally:
             load.stop()
-            looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
+            await watched_to_the_end(settings, evidence)
+            for task in looking:
+                task.cancel()
+            await asyncio.gather(*looking, return_exceptions=True)
     await asyncio.gather(*onlookers)
 
 

@@ -1,4 +1,4 @@
-"""Rows of durable tenants: each that was committed was delivered, in its place, or a gap says so."""
+"""Rows of durable tenants: each that was committed was delivered, in its place, or a gap that covers it says so."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from tests.chaos.evidence import Evidence, Finding, Row
 from tests.chaos.fold import Log
+from tests.chaos.gaps import gaps_of, number, uncovered
 
 SHOWN_MAX = 5
 """Ids that a finding names."""
@@ -18,11 +19,12 @@ def check_rows(evidence: Evidence, log: Log) -> Iterator[Finding]:
     """Everything that is wrong with broadcasts."""
     on_topic = _on_topic(evidence)
     for tenant, committed in evidence.committed.items():
-        gap = any(event.type == "replication.gap" for event in log.of[tenant])
+        gaps, placed = list(gaps_of(log.of[tenant])), evidence.placed[tenant]
         given = {row.id for row in evidence.delivered[tenant]}
         for where, missing in (("a client", committed - given), ("the topic", committed - on_topic[tenant])):
-            if missing and not gap:
-                yield Finding("row", tenant, f"{where} lacks {len(missing)} of {len(committed)}: {_some(missing)}")
+            lost = uncovered(missing, placed, gaps)
+            if lost:
+                yield Finding("row", tenant, f"{where} lacks {len(lost)} of {len(committed)}: {_some(lost)}")
         phantom = given - committed - evidence.unknown[tenant]
         if phantom:
             yield Finding("phantom", tenant, f"{len(phantom)} rows that nobody committed: {_some(phantom)}")
@@ -42,15 +44,11 @@ def _on_topic(evidence: Evidence) -> dict[str, set[str]]:
 
 
 def _order(tenant: str, rows: Sequence[Row]) -> Iterator[Finding]:
-    places = [(row.claim, *map(_hexadecimal, row.lsn.split("/")), row.ordinal) for row in rows]
+    places = [(row.claim, number(row.lsn), row.ordinal) for row in rows]
     for before, after in pairwise(places):
         if after <= before:
             yield Finding("row order", tenant, f"{after} was given after {before}")
             return
-
-
-def _hexadecimal(text: str) -> int:
-    return int(text, 16)
 
 
 def _some(ids: set[str]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from streams.kafka.partitioner import partition_of
 from tests.chaos.evidence import Evidence, Finding, Sight
-from tests.chaos.fold import Log
+from tests.chaos.fold import Claimed, Log
 
 ENDING_S: Final = 3.0
 """How long sessions of an older claim may be seen beside the one that holds the lock: they are being ended then."""
@@ -16,6 +17,16 @@ UNTOLD_S: Final = 3.0
 """How long an older claim may have a lock that a newer one has let go of: what its worker proved just before it was
 deposed may be true no more when the lock is taken, and the newer owner comes for it."""
 
+DEPOSED_S: Final = 10.0
+"""How long sessions of a claim may go on after a newer one stood on the log, whoever has the lock: the newer owner
+reads the log to its claim, and comes for one tenant after the other. Where Kafka, the network or databases are harmed
+meanwhile, that time does not count."""
+
+LOCKED_TWICE_S: Final = 0.5
+"""How long two sessions may seem to have one lock: sessions and locks are not read at one and the same moment."""
+
+HELD_UNDER_ONE_MAX: Final = 3
+"""Sessions under one claim: the one with the lock, the pool's (one, in these rounds), and the stream's."""
 
 HELD_S: Final = 15.0
 """How long a slot may hold more WAL than the server lets it: the server looks only at a checkpoint."""
@@ -29,7 +40,10 @@ def check_sessions(evidence: Evidence, log: Log, partitions: int) -> Iterator[Fi
     for tenant, sights in evidence.sights.items():
         yield from _overlap(tenant, sights)
         yield from _regained(tenant, sights)
-        yield from _unclaimed(tenant, sights, {claim.offset for claim in log.claims[partition_of(tenant, partitions)]})
+        claims = log.claims[partition_of(tenant, partitions)]
+        yield from _unclaimed(tenant, sights, {claim.offset for claim in claims})
+        yield from _deposed(tenant, sights, claims, evidence.upsets)
+        yield from _doubled(tenant, sights)
         if tenant in evidence.steady:
             yield from _reopened(tenant, sights, evidence.database_faults)
     for tenant in sorted(evidence.sessions_left):
@@ -62,6 +76,41 @@ def _overlap(tenant: str, sights: Sequence[Sight]) -> Iterator[Finding]:
         if since is not None and sight.last - since > ENDING_S and not told:
             told = True
             yield Finding("two owners", tenant, f"claims {older} beside {held} for {sight.last - since:.1f} s")
+
+
+def _deposed(
+    tenant: str, sights: Sequence[Sight], claims: Sequence[Claimed], upsets: Sequence[tuple[float, float]]
+) -> Iterator[Finding]:
+    """Sessions of a claim go on long after a newer one stood on the log, whether its owner came or not."""
+    told: set[int] = set()
+    for sight in sights:
+        for claim in sorted({session.claim for session in sight.sessions} - told):
+            newer = next((each for each in claims if each.offset > claim), None)
+            late = 0.0 if newer is None else _calm(newer.timestamp_ms / 1000, sight.last, upsets)
+            if newer is not None and late > DEPOSED_S:
+                told.add(claim)
+                what = f"sessions of claim {claim} go on {late:.1f} s after {newer.offset} stood on the log"
+                yield Finding("two owners", tenant, what)
+
+
+def _calm(first: float, last: float, upsets: Sequence[tuple[float, float]]) -> float:
+    """The time from ``first`` to ``last`` without any of ``upsets``, which may overlap."""
+    calm, since = 0.0, first
+    for began, ended in sorted(upsets):
+        calm += max(0.0, min(began, last) - since)
+        since = max(since, ended)
+    return calm + max(0.0, last - since)
+
+
+def _doubled(tenant: str, sights: Sequence[Sight]) -> Iterator[Finding]:
+    """Two sessions have what only one can have, or one claim has more sessions than it needs."""
+    for sight in sights:
+        lasted, holders = sight.last - sight.first, sorted(each.pid for each in sight.sessions if each.holder)
+        if len(holders) > 1 and lasted > LOCKED_TWICE_S:
+            yield Finding("two owners", tenant, f"backends {holders} have the lock for {lasted:.1f} s")
+        for claim, number in Counter(each.claim for each in sight.sessions).items():
+            if number > HELD_UNDER_ONE_MAX and lasted > ENDING_S:
+                yield Finding("doubled", tenant, f"{number} sessions under claim {claim} for {lasted:.1f} s")
 
 
 def _regained(tenant: str, sights: Sequence[Sight]) -> Iterator[Finding]:

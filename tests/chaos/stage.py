@@ -98,8 +98,15 @@ class Stage:
     skipped: list[str] = field(default_factory=list)
 
     @contextmanager
-    def fault(self, kind: str, *victims: Worker, database: bool = False) -> Iterator[Aim]:
-        """Something is wrong for as long as it is entered, and meant for the victims, who own something."""
+    def fault(self, kind: str, *victims: Worker, database: bool = False, workers: bool = False) -> Iterator[Aim]:
+        """Something is wrong for as long as it is entered.
+
+        Args:
+            kind: what.
+            victims: it is meant for these, who own something.
+            database: databases are harmed: sessions may be others afterwards.
+            workers: nothing but processes of workers is harmed: all others go on as they did.
+        """
         aim = Aim(self.crew)
         for victim in victims:
             aim.at(victim)
@@ -111,6 +118,8 @@ class Stage:
             self.faults.append(Fault(kind, began, time.time(), aim.owned, aim.became))
             if aim.owned == 0:
                 self.evidence.unmet.append(kind)
+            if not workers:
+                self.evidence.upsets.append((began, time.time()))
             if database:
                 # What was lost is opened again later.
                 self.evidence.database_faults.append((began, time.time() + HEALED_S))

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.answers import IDS_REMEMBERED
 from tests.chaos.checker import check
 from tests.chaos.evidence import Evidence, Migrated, Raw, Row, Session
-from tests.chaos.histories import OTHER, PARTITIONS, PASSWORD, TENANT, Written, right, sealed
+from tests.chaos.histories import BEGAN, OTHER, PARTITIONS, PASSWORD, TENANT, Written, right, sealed
+from tests.chaos.outcomes import IDS_REMEMBERED
 
 Harm = Callable[[Written], None]
 
@@ -37,6 +37,13 @@ def reply(written: Written, call: int, **members: Any) -> None:
     written.evidence.calls[call].reply = {**given, **members}
 
 
+def status(written: Written, call: int, **members: Any) -> None:
+    """A client was shown another status."""
+    given = written.evidence.calls[call].reply
+    assert given is not None
+    reply(written, call, status={**given["status"], **members})
+
+
 def _event_lost(written: Written) -> None:
     """The first event of the second owner is missing, and what follows moves up."""
     records = written.evidence.events
@@ -57,16 +64,17 @@ def _answered_when_deposed(written: Written) -> None:
 
 
 def _stale(written: Written) -> None:
-    reply(written, 1, status={"sequence": 1})
+    status(written, 1, sequence=1)
 
 
 def _from_nowhere(written: Written) -> None:
-    reply(written, 2, status={"sequence": 9})
+    status(written, 2, sequence=9)
 
 
 def _backwards(written: Written) -> None:
     """Somebody asks later and is shown less, by an answer that vouches for less."""
-    reply(written, 2, status={"sequence": 1}, position=_place(1), claim=0, event=None)
+    status(written, 2, sequence=1)
+    reply(written, 2, position=_place(1), claim=0, event=None)
 
 
 def _another_event(written: Written) -> None:
@@ -87,7 +95,7 @@ def _acknowledged_without_event(written: Written) -> None:
 
 
 def _no_outcome(written: Written) -> None:
-    written.put("commands", OTHER, {"id": "c9", "type": "resume"})
+    written.send(OTHER, "status", "c9")
 
 
 def _zombie_counted(written: Written) -> None:
@@ -98,6 +106,14 @@ def _zombie_counted(written: Written) -> None:
 def _not_shown(written: Written) -> None:
     assert written.evidence.watched is not None
     written.evidence.watched.remove((0, 2))
+
+
+def _shown_nothing(written: Written) -> None:
+    written.evidence.watched = set()
+
+
+def _stuck_after_the_first(written: Written) -> None:
+    written.evidence.watched = {(0, 0)}
 
 
 def _row_lost(written: Written) -> None:
@@ -212,6 +228,8 @@ WRONG: dict[str, tuple[Harm, str]] = {
     "a command has no outcome": (_no_outcome, "lost"),
     "a client is shown a void event": (_zombie_counted, "readers"),
     "a client is not shown what counts": (_not_shown, "readers"),
+    "a client is shown nothing at all": (_shown_nothing, "readers"),
+    "a client is shown nothing after the first record": (_stuck_after_the_first, "readers"),
     "a row is lost": (_row_lost, "row"),
     "a row is on the topic and not heard": (_row_not_heard, "row"),
     "a row is sent by a deposed owner alone": (_row_of_a_deposed_owner, "row"),
@@ -259,20 +277,11 @@ def test_nothing_is_found_where_a_killed_worker_left_what_a_peaceful_one_leaves(
     assert found(written.evidence) == set()
 
 
-def test_a_gap_that_is_told_covers_rows_that_are_missing() -> None:
-    written = right()
-    written.evidence.committed[TENANT].add("c")
-
-    written.event(TENANT, 3, "effect:stream", "replication.gap")
-
-    assert found(written.evidence) == set()
-
-
 def test_a_session_may_be_opened_again_where_its_database_was_disturbed() -> None:
     written = right()
     _reopened(written)
 
-    written.evidence.database_faults.append((1_008.0, 1_010.0))
+    written.evidence.database_faults.append((BEGAN + 8.0, BEGAN + 10.0))
 
     assert found(written.evidence) == set()
 

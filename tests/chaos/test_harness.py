@@ -13,12 +13,12 @@ from typing import Final
 import pytest
 
 from streams.devstack.process import free_port
-from tests.chaos.evidence import Call, Evidence, Session
+from tests.chaos.evidence import Call, Evidence, Life, Session
 from tests.chaos.gates import Gate, gate
 from tests.chaos.outages import Outage, outages_of
 from tests.chaos.ownership import Claims, Holdings
 from tests.chaos.stage import Fault
-from tests.chaos.watching import note
+from tests.chaos.watching import count, note
 from tests.chaos.worker import POINTS, clock_of, dying
 
 
@@ -165,6 +165,15 @@ async def test_a_connection_that_fell_silent_carries_nothing_and_one_made_later_
 
     assert [first, second] == [before, after]
     assert arrived.empty()
+
+
+def test_looks_at_a_process_that_goes_on_are_one_life() -> None:
+    evidence = Evidence()
+
+    for moment, pid, frozen in ((1.0, 7, False), (2.0, 7, False), (3.0, 7, True), (4.0, 8, False)):
+        count(evidence, "w1", Life(pid, frozen, moment, moment))
+
+    assert evidence.lives["w1"] == [Life(7, False, 1.0, 2.0), Life(7, True, 3.0, 3.0), Life(8, False, 4.0, 4.0)]
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -9,11 +9,19 @@ from typing import Any, Final
 from statemachine.errors import TenantConnectError
 from streams.client import ConnectClient
 from streams.devstack.postgres import PostgresServer
+from streams.settings import Settings
 from streams.tenantdb.failure import DRIVER_ERRORS
-from tests.chaos.evidence import Evidence, Row, Session, Sight
+from streams.topics import Topics
+from tests.chaos.collecting import read_all
+from tests.chaos.evidence import Evidence, Life, Row, Session, Sight
+from tests.chaos.fold import Log
+from tests.chaos.workers import Crew
 
 SAMPLE_INTERVAL_S: Final = 0.05
 AGAIN_S: Final = 0.5
+
+BEHIND_S: Final = 15.0
+"""How far a client that watches may be behind the end of the log: it reads the whole log again after an outage."""
 
 SESSIONS: Final = r"""
 select activity.datname, activity.pid, substring(activity.application_name from ':([0-9]+)$')::bigint as claim,
@@ -47,6 +55,15 @@ async def watch(client: ConnectClient, evidence: Evidence) -> None:
             return
 
 
+async def watched_to_the_end(settings: Settings, evidence: Evidence) -> None:
+    """Note where the log ends now, and return when all that counts up to there was shown, or after `BEHIND_S`."""
+    log = Log(await asyncio.to_thread(read_all, settings, Topics(settings).events))
+    evidence.watched_until = log.ends
+    deadline = time.monotonic() + BEHIND_S
+    while not log.counting <= (evidence.watched or set()) and time.monotonic() < deadline:  # noqa: ASYNC110  it is shown
+        await asyncio.sleep(AGAIN_S)
+
+
 async def hear(client: ConnectClient, evidence: Evidence) -> None:
     """Note what a client is given of broadcasts."""
     while True:
@@ -78,6 +95,25 @@ async def sample(server: PostgresServer, evidence: Evidence) -> None:
             continue
         finally:
             session.terminate()
+
+
+async def census(crew: Crew, evidence: Evidence) -> None:
+    """Note which processes of workers go on, and which stand still, as often as `SAMPLE_INTERVAL_S`."""
+    while True:
+        for worker in crew.workers:
+            pid, now = worker.pid, time.time()
+            if pid is not None:
+                count(evidence, worker.name, Life(pid, worker.frozen, now, now))
+        await asyncio.sleep(SAMPLE_INTERVAL_S)
+
+
+def count(evidence: Evidence, worker: str, seen: Life) -> None:
+    """Add one look at a worker's process."""
+    lives = evidence.lives[worker]
+    if lives and lives[-1][:2] == seen[:2]:
+        lives[-1] = lives[-1]._replace(last=seen.last)
+    else:
+        lives.append(seen)
 
 
 def note(evidence: Evidence, now: float, rows: list[Any]) -> None:

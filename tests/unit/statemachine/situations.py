@@ -147,7 +147,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "retry": Retry("mended", "ada"),
     "shutdown": Shutdown(),
     "reload": Reload(),
-    "pause": PauseTenant("moving house", "bob", LONG_AFTER),
+    "pause": PauseTenant("moving house", "bob", LONG_AFTER + timedelta(hours=1)),
     "resume": ResumeTenant("done", "bob"),
 }
 """One command of each type."""

@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from statemachine import Answer, Rejection, Terms, answer, decide
+from statemachine.answers import answer_again
 from statemachine.commands import (
     Command,
     Connect,
@@ -15,6 +16,7 @@ from statemachine.commands import (
     Deadline,
     DeadlineReached,
     PauseTenant,
+    ResumeTenant,
     Shutdown,
     Wait,
 )
@@ -28,7 +30,7 @@ from statemachine.errors import (
     TenantSuspended,
     TooManyConnections,
 )
-from statemachine.events import ConnectPaused, ConnectResumed, ConnectStopped
+from statemachine.events import ConnectPaused, ConnectRequested, ConnectResumed, ConnectStopped
 from statemachine.state import StopReason
 from tests.support.scenario import TERMS, given
 from tests.unit.statemachine.situations import (
@@ -157,6 +159,31 @@ def test_what_is_refused_when_it_is_decided_is_refused_in_the_same_words_when_it
         decision = decide(scenario.state, ASKED[command], LONG_AFTER, TERMS)
         if isinstance(decision, Rejection):
             assert answer(scenario.state, ASKED[command]) == decision
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+@pytest.mark.parametrize("command", ASKED)
+def test_what_is_delivered_again_is_refused_as_it_would_be_now(command: str, situation: str) -> None:
+    state = SITUATIONS[situation].state
+    decision = decide(state, ASKED[command], LONG_AFTER, TERMS)
+    if decision is None or isinstance(decision, Rejection):
+        assert answer_again(state, ASKED[command], decision) == decision
+
+
+def test_who_does_not_wait_and_was_refused_is_not_told_ok_when_that_is_delivered_again() -> None:
+    resumed = SITUATIONS["paused"].given(ConnectResumed()).state
+    decision = decide(resumed, Connect(Wait.NO), LONG_AFTER, TERMS)
+    again = answer_again(resumed, Connect(Wait.NO), decision)
+    assert isinstance(decision, ConnectRequested)
+    assert isinstance(again, Rejection)
+    assert answer(resumed, Connect(Wait.NO)) is Answer.OK
+
+
+def test_what_led_to_nothing_and_would_lead_to_something_now_is_not_decided_again() -> None:
+    paused = SITUATIONS["paused"].state
+    decision = decide(paused, ResumeTenant(), LONG_AFTER, TERMS)
+    assert isinstance(decision, ConnectResumed)
+    assert answer_again(paused, ResumeTenant(), decision) is None
 
 
 @pytest.mark.parametrize(("reason", "error"), LEARNED.items())

@@ -17,7 +17,7 @@ from statemachine.commands import (
     ResumeTenant,
     Shutdown,
 )
-from statemachine.errors import TenantPaused
+from statemachine.errors import InvalidCommand, TenantPaused
 from statemachine.events import ConnectPaused, ConnectRequested, ConnectResumed, ConnectStopped
 from statemachine.machines import DatabaseHealth, Lifecycle
 from statemachine.state import Pause, Stop, StopReason
@@ -143,9 +143,17 @@ def test_an_overdue_pause_refuses_until_its_deadline_is_decided() -> None:
     )
 
 
-def test_a_pause_that_ended_before_it_began_runs_out_at_once() -> None:
-    scenario = given().when(PauseTenant("late", "ada", START - timedelta(hours=1)))
-    scenario.when(DeadlineReached(Deadline.PAUSE)).and_state(pause=None, sequence=2)
+@pytest.mark.parametrize("ago", [timedelta(0), timedelta(hours=1)])
+def test_a_pause_whose_end_has_passed_is_refused_and_says_so(ago: timedelta) -> None:
+    until = START - ago
+    refused = given().when(PauseTenant("late", "ada", until), at=START)
+    message = f"until: {until.isoformat()} has passed; give a time that is to come"
+    assert refused.decisions[-1] == (InvalidCommand, message, None)
+
+
+def test_a_pause_that_ends_in_a_moment_is_taken() -> None:
+    until = START + timedelta(microseconds=1)
+    given().when(PauseTenant("soon", "ada", until), at=START).then(ConnectPaused("soon", "ada", until))
 
 
 @pytest.mark.parametrize(
