@@ -28,7 +28,7 @@ TURNED_AWAY: Final[Mapping[str, frozenset[str]]] = {
         {"connect", "reload", "check_health", "shutdown", "pause", "resume", "retry", "status"}
     ),
 }
-"""Which commands may be refused before they reach an owner, with which codes."""
+"""Which commands may be refused for what they say themselves, or their tenant's catalog entry, with which codes."""
 
 Reply = dict[str, Any]
 
@@ -60,7 +60,7 @@ def _reply(reply: Reply, log: Log, lives: Lives, commands: Mapping[str, Command]
 
 
 def _turned_away(reply: Reply, command: Command, log: Log) -> Iterator[Finding]:
-    """It reached no owner: so nothing came of it, and it was one that leads to nothing."""
+    """It was refused for what it says itself: so nothing came of it, and it was one that leads to nothing."""
     code, said = reply["error"]["code"], f"{command.asked.kind} {command.id} was refused with {reply['error']['code']}"
     if log.causes[command.id]:
         at = log.causes[command.id][0].offset
@@ -103,6 +103,8 @@ def _owners(reply: Reply, command: Command, log: Log, lives: Lives) -> Iterator[
     if reply["outcome"] == "ok":
         if not is_so(command.asked, facts):
             yield Finding("untrue", tenant, f"{said} with ok, and at {sequence} it is {facts.lifecycle}")
+    elif reply["error"]["code"] == "invalid_command":
+        yield from _turned_away(reply, command, log)
     elif not may_be_refused(command.asked, reply["error"]["code"], facts):
         yield Finding("denied", tenant, f"{said} with {reply['error']['code']} at {sequence}: {facts}")
 

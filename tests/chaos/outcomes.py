@@ -63,8 +63,8 @@ def _events(command: Command, log: Log, lives: Lives) -> Iterator[Finding]:
 def _no_event(command: Command, lives: Lives, order: Order, replies: Sequence[Reply]) -> Iterator[Finding]:
     """That there is no event is explained by how the tenant was, each time the command was decided."""
     copies = [copy for copy in command.copies if not copy.parked]
-    # Whom the router refuses has no claim in the answer; the copy is not known, so it speaks for all of them.
-    turned_away = any(reply["outcome"] != "ok" and reply["claim"] is None for reply in replies)
+    # Refused for what it says itself; which copy that was is not known, so it speaks for all of them.
+    turned_away = any(reply["claim"] is None or _code(reply) == "invalid_command" for reply in replies)
     said = f"{command.asked.kind} {command.id}"
     explained: set[str] = set()
     for copy in copies:
@@ -81,6 +81,10 @@ def _no_event(command: Command, lives: Lives, order: Order, replies: Sequence[Re
         yield Finding("lost", command.tenant, f"{said} was acknowledged, and nothing explains that it has no event")
     if copies and not replies and command.answered and command.asked.at_once:
         yield Finding("lost", command.tenant, f"{said} is on the topic, and has neither reply nor event")
+
+
+def _code(reply: Reply) -> str | None:
+    return reply["error"]["code"] if reply["outcome"] != "ok" else None
 
 
 def by_command(replies: Sequence[Reply]) -> dict[str, list[Reply]]:

@@ -206,22 +206,38 @@ def test_a_command_that_is_refused_for_a_reason_that_is_none_is_found() -> None:
     assert found(written) == {"denied"}
 
 
-def test_a_pause_that_is_turned_away_before_its_end_is_found() -> None:
-    written = right()
-    written.call(ENTIRE, "pause", OWNER, last(written), until="2030-01-01T12:00:01+00:00")
+ROUTED = {"claim": None, "position": None, "status": None}
+"""What an answer has not that was given before an owner was asked."""
 
-    refused(written, 4, "invalid_command", claim=None, position=None, status=None)
+
+@pytest.mark.parametrize("given", [{}, ROUTED], ids=["its owner", "the router"])
+@pytest.mark.parametrize("until", [None, "2030-01-01T12:00:01+00:00"])
+def test_a_pause_that_is_refused_before_its_end_is_found(given: dict[str, None], until: str | None) -> None:
+    written = right()
+    written.call(ENTIRE, "pause", OWNER, last(written), until=until)
+
+    refused(written, 4, "invalid_command", **given)
 
     assert found(written) == {"denied"}
 
 
-def test_a_pause_that_is_turned_away_after_its_end_is_right() -> None:
+@pytest.mark.parametrize("given", [{}, ROUTED], ids=["its owner", "the router"])
+def test_a_pause_that_is_refused_after_its_end_is_right(given: dict[str, None]) -> None:
     written = right()
     written.call(ENTIRE, "pause", OWNER, last(written), until="2030-01-01T11:59:59+00:00")
 
-    refused(written, 4, "invalid_command", claim=None, position=None, status=None)
+    refused(written, 4, "invalid_command", **given)
 
     assert findings(written) == []
+
+
+@pytest.mark.parametrize("given", [{}, ROUTED], ids=["its owner", "the router"])
+def test_a_pause_that_counts_and_whose_copy_is_refused_is_found(given: dict[str, None]) -> None:
+    written = right()
+
+    refused(written, 0, "invalid_command", **given)
+
+    assert found(written) == {"denied"}
 
 
 def test_a_connect_that_is_acknowledged_before_its_tenant_is_ready_is_found() -> None:
