@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from statemachine import Rejection, TenantState, answer, decide
-from statemachine.answers import Answer
+from statemachine.answers import Answer, answer_again
 from statemachine.errors import Initializing
 from streams.wire.reply import Reply, decode_reply
 from tests.simulation.broker import Stored
@@ -92,7 +92,8 @@ class Answers:
         due = answer(state, command)
         if reply.error is None:
             return [] if due is Answer.OK else [f"it says ok while the tenant is {state.lifecycle.value}"]
-        refusals = [due, decide(state, command, reply.at, self._world.terms)]
+        decision = decide(state, command, reply.at, self._world.terms)
+        refusals = [due, decision, answer_again(state, command, decision)]
         codes = {refusal.error.code for refusal in refusals if isinstance(refusal, Rejection)}
         if reply.error.code in {*codes, Initializing.code}:
             return []
