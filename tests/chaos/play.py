@@ -106,6 +106,7 @@ async def play(place: Place, script: Script, say: Say = lambda _: None) -> Playe
         for number in range(script.workers):
             crew.hire(*script.words, **({"kafka": place.grey} if number == 0 and place.grey else {}))
         await crew.all_owned(READY_S)
+        await crew.shared(READY_S)
         async with _staged(Scenery(place, settings, crew, cast, evidence), script, say) as stage:
             try:
                 await _act(stage, script.nemesis)

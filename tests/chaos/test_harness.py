@@ -41,6 +41,14 @@ def test_silence_counts_for_the_fault_in_whose_time_it_began() -> None:
     assert [outage.silent for outage in found] == [9.0, 1.5]
 
 
+def test_silence_that_began_a_moment_before_a_fault_is_its_own_and_not_that_of_the_one_before() -> None:
+    faults = [Fault("first", 2.0, 4.0), Fault("second", 20.0, 21.0)]
+
+    found = list(outages_of(answered(1, 2.5, 3, *range(4, 20), 19.9, 28), faults, 1))
+
+    assert [outage.silent for outage in found] == [1.0, 8.0]
+
+
 def test_a_refusal_is_no_answer_to_somebody_who_asks_whether_there_is_service() -> None:
     calls = answered(1, 5)
     calls.append(Call("refused", "t1", "connect", 2.9, 3.0, {"outcome": "error"}))
