@@ -23,6 +23,9 @@ STALL_S: Final = 20.0
 
 STORM_INTERVAL_S: Final = 2.0
 STORM_ROUNDS: Final = 10
+JOINED_S: Final = 30.0
+"""How long a worker that joins may take to own something: before that, its leaving would move nothing."""
+
 ROOM: Final = 12
 """Connections that are left on a server where every tenant wants several."""
 
@@ -104,12 +107,13 @@ async def leaders_lost(stage: Stage) -> None:
 
 
 async def rebalance_storm(stage: Stage) -> None:
-    """F5: a worker joins or leaves every two seconds."""
-    guest = None
+    """F5: a worker joins, owns something for two seconds, leaves, and two seconds later the next one joins."""
+    guest, moved = None, 0
     with stage.fault("workers join and leave", workers=True):
         for number in range(STORM_ROUNDS):
             if guest is None:
                 guest = stage.crew.hire()
+                moved += await stage.crew.shared(JOINED_S)
             elif number % 4 == 1:
                 guest.kill()
                 guest = None
@@ -120,6 +124,7 @@ async def rebalance_storm(stage: Stage) -> None:
             await asyncio.sleep(STORM_INTERVAL_S)
         if guest is not None:
             await guest.stop()
+    assert moved, "nobody who joined ever owned anything: no rebalance was tried"
     await stage.serving()
 
 
