@@ -19,6 +19,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 from mode.utils.futures import notify
 
+from streams.engine.patience import bound_requests
 from streams.engine.progress import Progress
 from streams.engine.reading import Reading
 from streams.worker.run import Run
@@ -37,13 +38,14 @@ RUN_RECORDS_MAX: Final = 1000
 
 
 class RunConsumerThread(driver.AIOKafkaConsumerThread):
-    """The consumer's own thread, with a shorter long poll than Faust's fixed 1.5 s."""
+    """The consumer's own thread, with a shorter long poll than Faust's fixed 1.5 s, and a bound on what is silent."""
 
     consumer: RunConsumer
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS_MAX  # noqa: SLF001  Faust passes a constant and offers no setting
+        bound_requests(consumer._client, self.app.conf.broker_session_timeout)  # noqa: SLF001  nor has aiokafka one
         return consumer
 
     async def committed(self, tps: Iterable[TP]) -> dict[TP, int]:

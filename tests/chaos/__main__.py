@@ -138,13 +138,16 @@ def _tell(console: Console, verdict: Verdict) -> None:
         console.print(f"  {finding}", style="red", markup=False)
     if verdict.played.problem:
         console.print(f"  {verdict.played.problem}", style="red", markup=False)
+    for fault in verdict.played.faults:
+        if fault.became:
+            console.print(f"  {fault.kind}: {fault.became}", markup=False)
     for skipped in verdict.played.skipped:
         console.print(f"  left out: {skipped}", style="yellow", markup=False)
 
 
 def _kinds_table(verdicts: Sequence[Verdict]) -> Table:
     table = Table(title="Time without an answer, by kind of fault")
-    for column in ("fault", "injected", "lasted, s", "silent p50, s", "longest, s"):
+    for column in ("fault", "injected", "owned", "lasted, s", "silent p50, s", "longest, s"):
         table.add_column(column, justify="left" if column == "fault" else "right")
     found: defaultdict[str, list[Outage]] = defaultdict(list)
     for verdict in verdicts:
@@ -153,8 +156,16 @@ def _kinds_table(verdicts: Sequence[Verdict]) -> Table:
     for kind, outages in found.items():
         silent = [outage.silent for outage in outages]
         lasted = median(outage.lasted for outage in outages)
-        table.add_row(kind, f"{len(outages)}", f"{lasted:.1f}", f"{median(silent):.1f}", f"{max(silent):.1f}")
+        owned = _span([outage.owned for outage in outages if outage.owned is not None])
+        table.add_row(kind, f"{len(outages)}", owned, f"{lasted:.1f}", f"{median(silent):.1f}", f"{max(silent):.1f}")
     return table
+
+
+def _span(owned: Sequence[int]) -> str:
+    """How many partitions those owned who were hit, the least and the most; nothing where no owner was meant."""
+    if not owned:
+        return ""
+    return f"{min(owned)}" if min(owned) == max(owned) else f"{min(owned)} to {max(owned)}"
 
 
 def _rounds_table(verdicts: Sequence[Verdict]) -> Table:

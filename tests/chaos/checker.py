@@ -29,6 +29,7 @@ def check(evidence: Evidence, partitions: int) -> list[Finding]:
     found += _deadlines(evidence, log)
     found += [*check_rows(evidence, log), *check_sessions(evidence, log, partitions), *check_leaks(evidence)]
     found += [*check_migrations(evidence, log), *check_keeping(evidence, log)]
+    found += [Finding("vacuous", what, "it was meant for an owner, and met none") for what in evidence.unmet]
     found += [Finding("audit", "events", what) for what in evidence.audit or ()]
     return list(dict.fromkeys(found))
 

@@ -19,8 +19,8 @@ async def bad_disk(stage: Stage) -> None:
     """F9: snapshots are damaged and cut short while their worker is away, and their disk is full."""
     await stage.pause(2, 3)
     for kind, harm in (("snapshots damaged", _flip), ("snapshots cut short", _truncate)):
-        worker = stage.crew.owner(stage.chance.random())
-        with stage.fault(kind):
+        worker = await stage.owner()
+        with stage.fault(kind, worker):
             worker.kill()
             for file in _files(stage, worker.name):
                 harm(stage, file)
@@ -31,10 +31,10 @@ async def bad_disk(stage: Stage) -> None:
         if small is None:
             stage.skipped.append("a full disk: only root can mount one")
             return
-        with stage.fault("disk of snapshots full"):
-            guest = stage.crew.hire(data_dir=str(small))
-            await stage.serving()
-            await stage.pause(2, 3)
+        guest = stage.crew.hire(data_dir=str(small))
+        await stage.shared()
+        await stage.pause(2, 3)
+        with stage.fault("disk of snapshots full", guest):
             fill_up(small)
             await stage.pause(4, 6)
             guest.kill()

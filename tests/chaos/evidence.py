@@ -154,6 +154,7 @@ class Evidence:
         held: looks at slots that held more WAL than the server lets them: when, which, bytes.
         migrated: what migrations left, by tenant.
         interrupted: whether a tenant was being migrated when its worker was killed.
+        unmet: kinds of faults that were meant for an owner and met none.
         audit: what the service's own audit found, None where it was not asked.
     """
 
@@ -178,6 +179,7 @@ class Evidence:
     held: list[tuple[float, str, int]] = field(default_factory=list)
     migrated: dict[str, Migrated] = field(default_factory=dict)
     interrupted: dict[str, bool] = field(default_factory=dict)
+    unmet: list[str] = field(default_factory=list)
     audit: list[str] | None = None
 
 

@@ -50,11 +50,12 @@ async def killed_in_migration(stage: Stage) -> None:
     """Two tenants come for the first time; the worker of the second one is killed while it migrates."""
     peaceful, killed = [await _newcomer(stage, name) for name in ("m_peaceful", "m_killed")]
     assert (await stage.load.ask(peaceful, Connect(Wait.READY, CONNECT_MS), timeout_s=READY_S)).ok
-    with stage.fault("worker killed in a migration", workers=True):
+    with stage.fault("worker killed in a migration", workers=True) as aim:
         asked = asyncio.create_task(stage.load.ask(killed, Connect(Wait.READY, CONNECT_MS), timeout_s=READY_S))
         await _migrating(stage, killed)
         await stage.pause(0, LASTS_S)
         worker = _owner(stage, killed)
+        aim.at(worker)
         worker.kill()
         stage.evidence.interrupted[killed] = bool(await _sessions(stage, killed))
         worker.start()
@@ -94,7 +95,7 @@ async def _sessions(stage: Stage, tenant: str) -> int:
 
 def _owner(stage: Stage, tenant: str) -> Worker:
     number = partition_of(tenant, stage.settings.partitions)
-    return next(worker for worker in stage.crew.workers if worker.pid and number in worker.partitions)
+    return next(worker for worker in stage.crew.workers if number in stage.crew.owned_by(worker))
 
 
 async def _left(stage: Stage, tenant: str) -> Migrated:

@@ -9,8 +9,9 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from tests.chaos import databases, disks, networks
-from tests.chaos.stage import READY_S, Nemesis, Stage
+from tests.chaos.stage import Nemesis, Stage
 from tests.chaos.worker import POINTS
+from tests.chaos.workers import Worker
 
 FROZEN_PAST_TIMEOUT: Final = 2.0
 """How long a worker stands still, in session timeouts."""
@@ -22,10 +23,7 @@ STALL_S: Final = 20.0
 """How long a broker stands still: four times as long as databases wait for a sign of life."""
 
 STORM_INTERVAL_S: Final = 2.0
-STORM_ROUNDS: Final = 10
-JOINED_S: Final = 30.0
-"""How long a worker that joins may take to own something: before that, its leaving would move nothing."""
-
+GUESTS: Final = 5
 ROOM: Final = 12
 """Connections that are left on a server where every tenant wants several."""
 
@@ -41,31 +39,32 @@ def session_timeout_s(stage: Stage) -> float:
 async def frozen_owner(stage: Stage) -> None:
     """F1: a worker stands still past its session timeout in the middle of its work, and goes on."""
     for deciding in (True, False):
-        worker = stage.crew.owner(stage.chance.random())
-        with stage.fault("worker frozen past its session timeout", workers=True):
+        worker = await stage.owner()
+        with stage.fault("worker frozen past its session timeout", worker, workers=True):
             if deciding:
                 await worker.freeze_deciding(DECIDING_S)
             worker.freeze()
             await asyncio.sleep(FROZEN_PAST_TIMEOUT * session_timeout_s(stage))
             worker.thaw()
         await stage.serving()
-        await stage.crew.shared(READY_S)
         await stage.pause(1, 2)
 
 
 async def killed(stage: Stage) -> None:
     """F2: workers are killed at certain points of their work, and at any."""
     for point in POINTS:
-        worker = stage.crew.owner(stage.chance.random())
+        worker = await stage.owner()
         count = stage.chance.randint(2, 12) if point in {"decided", "produced", "acknowledged", "replied"} else 1
-        with stage.fault(f"worker killed: {point}", workers=True):
+        with stage.fault(f"worker killed: {point}", worker, workers=True):
             worker.kill()
+            ended = worker.ended.total()
             worker.start("--die-at", f"{point}:{count}")
+            await worker.died(ended, stage.patience_s)
             await stage.serving()
         await stage.pause(0.5, 2)
     for _ in range(2):
-        with stage.fault("worker killed", workers=True):
-            worker = stage.crew.owner(stage.chance.random())
+        worker = await stage.owner()
+        with stage.fault("worker killed", worker, workers=True):
             worker.kill()
             worker.start()
             await stage.serving()
@@ -107,25 +106,23 @@ async def leaders_lost(stage: Stage) -> None:
 
 
 async def rebalance_storm(stage: Stage) -> None:
-    """F5: a worker joins, owns something for two seconds, leaves, and two seconds later the next one joins."""
-    guest, moved = None, 0
-    with stage.fault("workers join and leave", workers=True):
-        for number in range(STORM_ROUNDS):
-            if guest is None:
-                guest = stage.crew.hire()
-                moved += await stage.crew.shared(JOINED_S)
-            elif number % 4 == 1:
-                guest.kill()
-                guest = None
-            else:
-                with contextlib.suppress(TimeoutError):
-                    await guest.stop()
-                guest = None
+    """F5: a worker joins, leaves as soon as it owns something, and another one joins, over and over."""
+    with stage.fault("workers join and leave", workers=True) as aim:
+        for number in range(GUESTS):
+            guest = stage.crew.hire()
+            await stage.shared()
+            aim.at(guest)
+            await _leaves(guest, orderly=number % 2 == 1)
             await asyncio.sleep(STORM_INTERVAL_S)
-        if guest is not None:
-            await guest.stop()
-    assert moved, "nobody who joined ever owned anything: no rebalance was tried"
     await stage.serving()
+
+
+async def _leaves(guest: Worker, *, orderly: bool) -> None:
+    if not orderly:
+        guest.kill()
+        return
+    with contextlib.suppress(TimeoutError):
+        await guest.stop()
 
 
 async def kafka_stalls(stage: Stage) -> None:
@@ -140,10 +137,12 @@ async def kafka_stalls(stage: Stage) -> None:
 async def herd(stage: Stage) -> None:
     """F10: all owners are killed at once, all tenants are wanted at once, and once the server has no room for all."""
     for _ in range(2):
-        with stage.fault("all workers killed", workers=True):
+        await stage.shared()
+        with stage.fault("all workers killed", *stage.crew.workers, workers=True):
             await _all_killed(stage)
         await stage.pause(2, 4)
-    with stage.fault("all workers killed, room for few connections", database=True):
+    await stage.shared()
+    with stage.fault("all workers killed, room for few connections", *stage.crew.workers, database=True):
         async with databases.crowded(stage, ROOM):
             await _all_killed(stage)
             await stage.pause(4, 6)
@@ -165,12 +164,13 @@ async def clocks_jump(stage: Stage) -> None:
     stage.evidence.steady.clear()
     file = stage.place.directory / f"clock-{stage.settings.topic_prefix}"
     file.write_text("0")
-    worker = stage.crew.owner(stage.chance.random())
+    worker = await stage.owner()
     worker.kill()
     worker.start("--clock", str(file))
     await stage.serving()
     for jump in JUMPS_S:
-        with stage.fault("clock jumps"):
+        await stage.shared()
+        with stage.fault("clock jumps", worker):
             # Replaced in one step: a clock is never half written.
             beside = file.with_suffix(".new")
             beside.write_text(str(jump))

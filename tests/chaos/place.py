@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from streams.devstack.process import free_port
 from streams.errors import PrerequisiteMissing
 from streams.kafka.administration import apply
 from streams.settings import Settings
+from tests.chaos.gates import Gate, gate
 from tests.chaos.mounts import small_disk
 from tests.chaos.toxiproxy import Network, network
 
@@ -30,6 +31,9 @@ BROKER_MB: Final = 1_000
 
 GREY: Final = "GREY"
 """Listener of the brokers that is reached by way of the network that can go wrong."""
+
+GATED: Final = "GATED"
+"""Listener of the only broker that is reached through the gate."""
 
 KAFKA_PROXY: Final = "kafka"
 DATABASE_PROXY: Final = "database"
@@ -112,6 +116,7 @@ class Place:
         server: where the tenants' databases are.
         network: None where there is none that can go wrong.
         grey: bootstrap servers for a worker that reaches Kafka by way of it.
+        gate: a way to the only broker on which fetches can be held; None where there are several brokers.
         database_port: where tenants' databases are said to be.
     """
 
@@ -121,6 +126,7 @@ class Place:
     server: PostgresServer
     network: Network | None
     grey: str | None
+    gate: Gate | None
     database_port: int
 
     def region(self, name: str) -> Settings:
@@ -152,22 +158,28 @@ async def place(directory: Path, *, brokers: int = 1, proxied: bool = True) -> A
         between = await _network(directory, stack) if proxied else None
         server = PostgresServer(directory / "postgres", fsync=False, settings=SERVER)
         grey, listening, database = free_port(), free_port(), free_port()
+        way = await stack.enter_async_context(gate(free_port(), free_port())) if brokers == 1 else None
         disk = (
             await stack.enter_async_context(small_disk(directory / "kafka" / "data", BROKER_MB))
             if brokers == 1
             else None
         )
-        kafka = Brokers(_single(directory, grey, listening) if brokers == 1 else _cluster(directory, brokers))
+        kafka = Brokers(
+            _single(directory, {GREY: (listening, grey), GATED: (way.upstream, way.port)})
+            if way
+            else _cluster(directory, brokers)
+        )
         stack.push_async_callback(kafka.stop)
         stack.callback(server.kill)
         await asyncio.gather(kafka.start(), asyncio.to_thread(server.start))
         if between is None:
-            yield Place(directory, disk, kafka, server, None, None, server.port)
+            yield Place(directory, disk, kafka, server, None, None, way, server.port)
             return
         await between.proxy(DATABASE_PROXY, database, server.port)
         if brokers == 1:
             await between.proxy(KAFKA_PROXY, grey, listening)
-        yield Place(directory, disk, kafka, server, between, f"127.0.0.1:{grey}" if brokers == 1 else None, database)
+        behind = f"127.0.0.1:{grey}" if brokers == 1 else None
+        yield Place(directory, disk, kafka, server, between, behind, way, database)
 
 
 async def _network(directory: Path, stack: AsyncExitStack) -> Network | None:
@@ -177,13 +189,17 @@ async def _network(directory: Path, stack: AsyncExitStack) -> Network | None:
         return None
 
 
-def _single(directory: Path, grey: int, listening: int) -> list[KafkaServer]:
+def _single(directory: Path, ways: Mapping[str, tuple[int, int]]) -> list[KafkaServer]:
+    """One broker; each way to it has a listener, a port of that, and one where clients are to connect."""
     port, controller = free_port(), free_port()
+    listening = [f"{way}://127.0.0.1:{here}" for way, (here, _) in ways.items()]
+    advertised = [f"{way}://127.0.0.1:{there}" for way, (_, there) in ways.items()]
+    plain = [f"{way}:PLAINTEXT" for way in ("PLAINTEXT", "CONTROLLER", *ways)]
     settings = {
         **ALWAYS,
-        "listeners": f"PLAINTEXT://127.0.0.1:{port},{GREY}://127.0.0.1:{listening},CONTROLLER://127.0.0.1:{controller}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port},{GREY}://127.0.0.1:{grey}",
-        "listener.security.protocol.map": f"PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,{GREY}:PLAINTEXT",
+        "listeners": ",".join([f"PLAINTEXT://127.0.0.1:{port}", *listening, f"CONTROLLER://127.0.0.1:{controller}"]),
+        "advertised.listeners": ",".join([f"PLAINTEXT://127.0.0.1:{port}", *advertised]),
+        "listener.security.protocol.map": ",".join(plain),
     }
     return [KafkaServer(directory / "kafka", port=port, controller_port=controller, settings=settings)]
 

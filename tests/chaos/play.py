@@ -19,6 +19,7 @@ from tests.chaos.collecting import collect
 from tests.chaos.evidence import Evidence
 from tests.chaos.load import Load
 from tests.chaos.outages import Outage, outages_of
+from tests.chaos.ownership import ClaimReader
 from tests.chaos.place import Place
 from tests.chaos.stage import HEALED_S, LOOK_INTERVAL_S, READY_S, Fault, Nemesis, Say, Stage
 from tests.chaos.tenants import Cast, Numbers, gather
@@ -97,12 +98,15 @@ async def play(place: Place, script: Script, say: Say = lambda _: None) -> Playe
     settings = await asyncio.to_thread(place.region, script.name.lower())
     evidence = Evidence()
     cast = await gather(place, settings, script.numbers, evidence)
-    crew = Crew(settings, place.directory / "workers" / settings.topic_prefix)
+    reader = ClaimReader(settings)
+    crew = Crew(settings, place.directory / "workers" / settings.topic_prefix, reader.claims)
     problem: str | None = None
+    reader.start()
     try:
         for number in range(script.workers):
             crew.hire(*script.words, **({"kafka": place.grey} if number == 0 and place.grey else {}))
         await crew.all_owned(READY_S)
+        await crew.shared(READY_S)
         async with _staged(Scenery(place, settings, crew, cast, evidence), script, say) as stage:
             try:
                 await _act(stage, script.nemesis)
@@ -112,6 +116,7 @@ async def play(place: Place, script: Script, say: Say = lambda _: None) -> Playe
         evidence.sessions_left = await left(place.server) & {*cast.real, *cast.newcomers}
     finally:
         crew.kill()
+        await asyncio.to_thread(reader.stop)
     await asyncio.to_thread(collect, settings, evidence, crew)
     report = await asyncio.to_thread(verify, settings)
     evidence.audit = [f"{each.code} at {each.partition}:{each.offset}: {each.message}" for each in report.findings]

@@ -17,7 +17,7 @@ from tests.chaos.evidence import Evidence
 from tests.chaos.load import Load
 from tests.chaos.place import Place
 from tests.chaos.tenants import Cast
-from tests.chaos.workers import Crew
+from tests.chaos.workers import Crew, Worker
 
 READY_S: Final = 60.0
 HEALED_S: Final = 60.0
@@ -35,11 +35,36 @@ class Fault(NamedTuple):
         kind: what.
         began: when, seconds since 1970.
         ended: when it was over, or healed.
+        owned: how many partitions those owned who were hit, at the time; None where no owner was meant.
+        became: what became of who was hit, where that was looked at.
     """
 
     kind: str
     began: float
     ended: float
+    owned: int | None = None
+    became: str = ""
+
+
+class Aim:
+    """Whom a fault hits while it lasts.
+
+    Args:
+        crew: those it may be.
+
+    Attributes:
+        owned: how many partitions they owned when they were hit; None where no owner is meant.
+        became: what became of them.
+    """
+
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
+        self.owned: int | None = None
+        self.became = ""
+
+    def at(self, worker: Worker) -> None:
+        """This one is hit now."""
+        self.owned = (self.owned or 0) + len(self._crew.owned_by(worker))
 
 
 @dataclass(slots=True)
@@ -73,25 +98,48 @@ class Stage:
     skipped: list[str] = field(default_factory=list)
 
     @contextmanager
-    def fault(self, kind: str, *, database: bool = False, workers: bool = False) -> Iterator[None]:
+    def fault(self, kind: str, *victims: Worker, database: bool = False, workers: bool = False) -> Iterator[Aim]:
         """Something is wrong for as long as it is entered.
 
         Args:
             kind: what.
+            victims: it is meant for these, who own something.
             database: databases are harmed: sessions may be others afterwards.
             workers: nothing but processes of workers is harmed: all others go on as they did.
         """
+        aim = Aim(self.crew)
+        for victim in victims:
+            aim.at(victim)
         began = time.time()
-        self.say(f"  {kind}")
+        self.say(f"  {kind}" + ("" if aim.owned is None else f" (owns {aim.owned})"))
         try:
-            yield
+            yield aim
         finally:
-            self.faults.append(Fault(kind, began, time.time()))
+            self.faults.append(Fault(kind, began, time.time(), aim.owned, aim.became))
+            if aim.owned == 0:
+                self.evidence.unmet.append(kind)
             if not workers:
                 self.evidence.upsets.append((began, time.time()))
             if database:
                 # What was lost is opened again later.
                 self.evidence.database_faults.append((began, time.time() + HEALED_S))
+
+    async def owner(self) -> Worker:
+        """One of the workers, by chance, once each of them owns something.
+
+        Raises:
+            TimeoutError: some own nothing.
+        """
+        await self.shared()
+        return self.crew.owner(self.chance.random())
+
+    async def shared(self) -> None:
+        """Return when every worker owns something.
+
+        Raises:
+            TimeoutError: some own nothing.
+        """
+        await self.crew.shared(self.patience_s)
 
     async def serving(self) -> None:
         """Return when somebody answers for every partition, asked from now on.

@@ -250,6 +250,7 @@ WRONG: dict[str, tuple[Harm, str]] = {
     "the lock of migrations is held": (lambda written: _newcomers(written, free=False), "migrations"),
     "a wrong number of migrations is told": (lambda written: _newcomers(written, told=1), "migrations"),
     "a worker was killed when it migrated no more": (_interrupted_too_late, "migrations"),
+    "a fault met nobody whom it could harm": (lambda written: written.evidence.unmet.append("frozen"), "vacuous"),
     "the audit finds something": (_audit_finds, "audit"),
 }
 

@@ -34,8 +34,8 @@ async def somewhere(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[P
 
 async def frozen(stage: Stage) -> None:
     """A worker stands still past its session timeout in the middle of its work."""
-    with stage.fault("worker frozen", workers=True):
-        worker = stage.crew.owner(stage.chance.random())
+    worker = await stage.owner()
+    with stage.fault("worker frozen", worker, workers=True):
         await worker.freeze_deciding(DECIDING_S)
         await asyncio.sleep(FROZEN_PAST_TIMEOUT * session_timeout_s(stage))
         worker.thaw()
@@ -45,8 +45,8 @@ async def frozen(stage: Stage) -> None:
 async def everything(stage: Stage) -> None:
     """A frozen owner, a killed one, ended sessions, and a broker that crashes."""
     await frozen(stage)
-    with stage.fault("worker killed", workers=True):
-        worker = stage.crew.owner(stage.chance.random())
+    worker = await stage.owner()
+    with stage.fault("worker killed", worker, workers=True):
         worker.kill()
         worker.start("--die-at", "produced:5")
         await stage.serving()

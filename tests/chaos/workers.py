@@ -17,6 +17,7 @@ from typing import Any, Final
 from streams.devstack.process import log_tail
 from streams.settings import Settings
 from streams.settings.description import variable_name
+from tests.chaos.ownership import Claims, Holdings
 
 ROOT: Final = Path(__file__).parents[2]
 LOOK_INTERVAL_S: Final = 0.1
@@ -49,7 +50,8 @@ class Worker:
         self._directory = directory
         self._words: Sequence[str] = ()
         self._process: subprocess.Popen[bytes] | None = None
-        self._begun_at = 0
+        self._read_to = 0
+        self._holdings = Holdings()
 
     @property
     def pid(self) -> int | None:
@@ -67,13 +69,17 @@ class Worker:
         return log_tail(self.log_path)
 
     @property
-    def partitions(self) -> list[int]:
-        """The partitions that this process last said it owns."""
+    def held(self) -> dict[int, int]:
+        """The partitions that the process which runs now says it holds, each with the offset of its claim."""
+        if self.pid is None:
+            return {}
         with self.log_path.open("rb") as log:
-            log.seek(self._begun_at)
-            lines = [line for line in log.read().splitlines() if b'"worker.ready"' in line and line.endswith(b"}")]
-        found: list[int] = json.loads(lines[-1])["partitions"] if lines else []
-        return found
+            log.seek(self._read_to)
+            whole, newline, _ = log.read().rpartition(b"\n")
+        self._read_to += len(whole) + len(newline)
+        for line in whole.splitlines():
+            self._holdings.read(line)
+        return self._holdings.held
 
     def start(self, *words: str, watched: bool = True) -> None:
         """Start it, with the words of `tests.chaos.worker`; the same again whenever it ends by itself."""
@@ -81,7 +87,8 @@ class Worker:
         self.watched = watched
         self.frozen = False
         with self.log_path.open("ab") as log:
-            self._begun_at = log.tell()
+            self._read_to = log.tell()
+            self._holdings = Holdings()
             self._process = subprocess.Popen(  # noqa: S603  our own program
                 [sys.executable, "-m", "tests.chaos.worker", *words],
                 env=self._environment,
@@ -136,6 +143,19 @@ class Worker:
                 await asyncio.sleep(LOOK_INTERVAL_S)
         return self.exit_code or 0
 
+    async def died(self, before: int, seconds: float) -> None:
+        """Return when it has ended by itself once more than ``before`` times.
+
+        Raises:
+            TimeoutError: it did not.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while self.ended.total() <= before:  # noqa: ASYNC110  a process tells nobody
+                    await asyncio.sleep(LOOK_INTERVAL_S)
+        except TimeoutError:
+            raise TimeoutError(f"{self.name} did not end by itself in {seconds:.0f} s:\n{self.tail}") from None
+
     async def look_after(self) -> None:
         """Start it again whenever it ended by itself."""
         while True:
@@ -161,10 +181,17 @@ def _without_death(words: Sequence[str]) -> list[str]:
 
 
 class Crew:
-    """All workers of a region."""
+    """All workers of a region.
 
-    def __init__(self, settings: Settings, directory: Path) -> None:
+    Args:
+        settings: the region's.
+        directory: for what they write.
+        claims: what the log says of who owns what.
+    """
+
+    def __init__(self, settings: Settings, directory: Path, claims: Claims) -> None:
         self._settings = settings
+        self._claims = claims
         self._directory = directory
         self.workers: list[Worker] = []
         self._looking: list[asyncio.Task[None]] = []
@@ -186,17 +213,42 @@ class Crew:
 
     @property
     def owned(self) -> set[int]:
-        """Partitions that a process which runs last said it owns."""
-        return {number for worker in self.workers if worker.pid for number in worker.partitions}
+        """Partitions that somebody owns."""
+        return {number for worker in self.workers for number in self.owned_by(worker)}
 
-    async def shared(self, seconds: float) -> bool:
-        """Return when every worker owns something, or after so long; tells whether it is so."""
-        with suppress(TimeoutError):
+    def owned_by(self, worker: Worker) -> list[int]:
+        """The partitions that a worker owns: its process holds them, and no newer claim counts."""
+        return self._claims.owned(worker.held)
+
+    async def shared(self, seconds: float) -> None:
+        """Return when every worker that is to run owns something.
+
+        Raises:
+            TimeoutError: that took too long; the message has the ends of the logs of those that own nothing.
+        """
+        try:
             async with asyncio.timeout(seconds):
-                while not all(worker.partitions for worker in self.workers if worker.pid):  # noqa: ASYNC110  as above
+                while self._idle():  # noqa: ASYNC110  processes tell nobody
                     await asyncio.sleep(LOOK_INTERVAL_S)
-                return True
-        return False
+        except TimeoutError:
+            tails = "\n".join(f"{worker.name}: {worker.tail}" for worker in self._idle())
+            raise TimeoutError(f"not every worker owns something after {seconds:.0f} s:\n{tails}") from None
+
+    async def lost(self, worker: Worker, seconds: float) -> None:
+        """Return when a worker owns nothing.
+
+        Raises:
+            TimeoutError: it still does.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while self.owned_by(worker):  # noqa: ASYNC110  as above
+                    await asyncio.sleep(LOOK_INTERVAL_S)
+        except TimeoutError:
+            raise TimeoutError(f"{worker.name} still owns {self.owned_by(worker)} after {seconds:.0f} s") from None
+
+    def _idle(self) -> list[Worker]:
+        return [worker for worker in self.workers if worker.watched and not self.owned_by(worker)]
 
     async def all_owned(self, seconds: float) -> None:
         """Return when all partitions are owned by somebody.
@@ -213,8 +265,8 @@ class Crew:
             raise TimeoutError(f"not all partitions are owned after {seconds:.0f} s:\n{tails}") from None
 
     def owner(self, chance: float) -> Worker:
-        """One of those that own something, by chance (0 to 1)."""
-        found = [worker for worker in self.workers if worker.pid and not worker.frozen and worker.partitions]
+        """One of those that own something, by chance (0 to 1); any where nobody does, which the fault will tell."""
+        found = [worker for worker in self.workers if not worker.frozen and self.owned_by(worker)]
         found = found or self.workers
         return found[int(chance * len(found))]
 
