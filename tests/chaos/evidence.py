@@ -143,6 +143,7 @@ class Evidence:
         unknown: ids of rows whose writer was not told.
         delivered: what a client was given of each tenant's broadcasts, in its order.
         sights: sessions over time, by tenant.
+        sleepers: tenants that are paused until a moment, and that nobody touches otherwise.
         steady: tenants that nobody asked to stop, and whose database nothing happened to.
         database_faults: when databases were disturbed, as (began, ended): sessions may change then.
         upsets: when anything but processes of workers was harmed, as (began, ended).
@@ -168,6 +169,7 @@ class Evidence:
     unknown: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     delivered: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     sights: dict[str, list[Sight]] = field(default_factory=lambda: defaultdict(list))
+    sleepers: set[str] = field(default_factory=set)
     steady: set[str] = field(default_factory=set)
     database_faults: list[tuple[float, float]] = field(default_factory=list)
     upsets: list[tuple[float, float]] = field(default_factory=list)

@@ -70,6 +70,7 @@ class Load:
         self._evidence = evidence
         self._rate = rate
         self._chance = chance
+        self._touched = tuple(tenant for tenant in cast.refused if tenant not in cast.sleepers)
         self._going = True
         self._calls: set[asyncio.Task[Any]] = set()
 
@@ -83,6 +84,11 @@ class Load:
                 tasks.create_task(self._write(tenant))
         while self._calls:
             await asyncio.wait(self._calls)
+
+    @property
+    def going(self) -> bool:
+        """Whether anything new is asked and written."""
+        return self._going
 
     def stop(self) -> None:
         """Nothing new is asked or written."""
@@ -139,7 +145,7 @@ class Load:
             return chance.choice(restless), chance.choice((Connect(), Connect(), Shutdown(), Reload()))
         if chance.random() < 0.1 and self._cast.real:
             return chance.choice(self._cast.real), chance.choice((Status(), Connect()))
-        tenant = chance.choice(self._cast.refused)
+        tenant = chance.choice(self._touched)
         until = datetime.now(UTC) + timedelta(seconds=PAUSE_S)
         commands: tuple[Command, ...] = (
             PauseTenant("chaos", "a round", until),

@@ -21,6 +21,7 @@ from tests.chaos.load import Load
 from tests.chaos.outages import Outage, outages_of
 from tests.chaos.ownership import ClaimReader
 from tests.chaos.place import Place
+from tests.chaos.sleepers import put_to_sleep, woken
 from tests.chaos.stage import HEALED_S, LOOK_INTERVAL_S, READY_S, Fault, Nemesis, Say, Stage
 from tests.chaos.tenants import Cast, Numbers, gather
 from tests.chaos.watching import census, hear, left, sample, watch, watched_to_the_end
@@ -164,7 +165,7 @@ async def _act(stage: Stage, nemesis: Nemesis) -> None:
     connected = await asyncio.gather(*(stage.load.ask(*asked, timeout_s=READY_S) for asked in wanted))
     refused = [call.error or call.reply for call in connected if not call.ok]
     assert not refused, f"before anything went wrong: {refused[0]}"
-    working = asyncio.create_task(stage.load.run(stage.settings.partitions))
+    working = asyncio.gather(stage.load.run(stage.settings.partitions), put_to_sleep(stage))
     try:
         await asyncio.sleep(BEFORE_S)
         await nemesis(stage)
@@ -195,6 +196,7 @@ async def _settled(stage: Stage) -> None:
             assert call.ok, f"{tenant} is not answered for after everything was mended: {call.error or call.reply}"
 
     await asyncio.gather(*map(asked, stage.cast.everybody))
+    await woken(stage)
     wanted = _wanted(stage.cast, Wait.STREAMING)
     for call in await asyncio.gather(*(stage.load.ask(*asked, timeout_s=stage.patience_s) for asked in wanted)):
         assert call.ok, f"{call.tenant} is not as wanted after everything was mended: {call.error or call.reply}"

@@ -18,6 +18,9 @@ from tests.chaos.place import Place
 AT_ONCE: Final = 4
 """Databases that are made at once."""
 
+SLEEPERS_SHARE: Final = 3
+"""One of so many tenants without a database is a sleeper."""
+
 UNLIMITED: Final = {"max_events_per_second": 1_000_000}
 
 
@@ -61,6 +64,11 @@ class Cast:
     def steady(self) -> tuple[str, ...]:
         """Tenants that nobody asks to stop."""
         return self.held[::2] + self.durable[::2]
+
+    @property
+    def sleepers(self) -> tuple[str, ...]:
+        """Of those without a database, the ones that are only ever paused until a moment."""
+        return self.refused[::SLEEPERS_SHARE]
 
     @property
     def everybody(self) -> tuple[str, ...]:

@@ -176,10 +176,6 @@ def _lifted_early(written: Written) -> None:
     changed(written, 2, time="2030-01-01T12:00:01+00:00")
 
 
-def _never_lifted(written: Written) -> None:
-    changed(written, 7, data={"until": "2029-01-01T12:00:00+00:00"})
-
-
 def _audit_finds(written: Written) -> None:
     assert written.evidence.audit is not None
     written.evidence.audit.append("sequence_gap at 3")
@@ -244,7 +240,6 @@ WRONG: dict[str, tuple[Harm, str]] = {
     "a secret is on a topic": (_secret_on_a_topic, "secret"),
     "a secret is in a log": (_secret_in_a_log, "secret"),
     "a deadline is acted on too early": (_lifted_early, "deadline"),
-    "a deadline is never acted on": (_never_lifted, "deadline"),
     "a migration is missing": (lambda written: _newcomers(written, told=1, versions=(1,)), "migrations"),
     "a migration took effect twice": (_migrated_twice, "migrations"),
     "the lock of migrations is held": (lambda written: _newcomers(written, free=False), "migrations"),

@@ -10,6 +10,8 @@ import pytest_asyncio
 
 from tests.chaos.checker import check
 from tests.chaos.evidence import Finding
+from tests.chaos.fold import Log
+from tests.chaos.lateness import taken_over
 from tests.chaos.nemeses import DECIDING_S, FROZEN_PAST_TIMEOUT, session_timeout_s
 from tests.chaos.place import PARTITIONS, Place, place
 from tests.chaos.play import Played, Script, play
@@ -69,6 +71,7 @@ async def test_nothing_is_lost_and_nobody_lies_whatever_is_killed_or_frozen(some
     assert check(played.evidence, PARTITIONS) == []
     assert len(played.outages) == 4
     assert sum(map(len, played.evidence.committed.values())) > 100
+    assert taken_over(Log(played.evidence.events)) > 0, "no deadline was taken over: whether they survive was not tried"
     assert void_records(played) > 0, "nobody was deposed: the fence was not tried"
 
 
