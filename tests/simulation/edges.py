@@ -29,6 +29,7 @@ import streams.log.ends
 import streams.log.producer
 import streams.replication.deliveries
 import streams.replication.positions
+import streams.service.canaries
 import streams.service.snapshots
 import streams.service.worker
 import streams.snapshots.loading
@@ -90,6 +91,10 @@ class _NoThread:
 
 def _producer(_settings: Any, **_: Any) -> SimulatedProducer:
     return here().producer()
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """Canaries are sent to nobody: no simulated consumer falls silent."""
 
 
 def _admin(_settings: Any, **_: Any) -> SimulatedAdmin:
@@ -193,6 +198,7 @@ def edges() -> Iterator[None]:
     replaced: list[tuple[Any, str, Any]] = [
         (streams.service.worker, "prefix_producer", _producer),
         (streams.service.worker, "admin", _admin),
+        (streams.service.canaries, "repeating_producer", lambda _: SimpleNamespace(poll=_nothing, produce=_nothing)),
         (streams.catalog.view, "Consumer", _catalog_consumer),
         (streams.catalog.view, "threading", threads),
         (streams.service.worker, "Engine", _engine),

@@ -6,7 +6,11 @@ import hashlib
 import os
 import subprocess
 import sys
+from types import ModuleType
 
+import pytest
+
+import streams.kafka.clients
 from tests.simulation.faults import draw
 from tests.simulation.minimal import superfluous
 from tests.simulation.simulation import simulate
@@ -33,6 +37,19 @@ def _elsewhere(hash_seed: str) -> str:
         [sys.executable, "-c", DIGESTS], env=environment, capture_output=True, text=True, timeout=DEADLINE_S, check=True
     )
     return done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    "client",
+    [(streams.kafka.clients, "Producer"), (streams.kafka.clients, "Consumer"), (streams.kafka.clients, "AdminClient")],
+)
+def test_a_simulated_world_reaches_no_real_broker(
+    client: tuple[ModuleType, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    monkeypatch.setattr(*client, lambda *given, **_: made.append(given))
+    assert simulate(3, STEPS).violation is None
+    assert made == []
 
 
 def test_a_seed_leads_to_the_same_schedule_in_every_process() -> None:
