@@ -21,6 +21,8 @@ from rich.table import Table
 
 from tests.chaos.checker import check
 from tests.chaos.evidence import Finding
+from tests.chaos.fold import Log
+from tests.chaos.lateness import taken_over
 from tests.chaos.nemeses import ROUNDS
 from tests.chaos.outages import Outage
 from tests.chaos.place import PARTITIONS, place
@@ -141,6 +143,9 @@ def _tell(console: Console, verdict: Verdict) -> None:
     for fault in verdict.played.faults:
         if fault.became:
             console.print(f"  {fault.kind}: {fault.became}", markup=False)
+    for ending in evidence.endings:
+        if not ending.asked and not ending.died:
+            console.print(f"  {ending.worker} ended by itself: {ending.said or ending.code}", markup=False)
     for skipped in verdict.played.skipped:
         console.print(f"  left out: {skipped}", style="yellow", markup=False)
 
@@ -192,6 +197,8 @@ def _figures(verdict: Verdict) -> dict[str, Any]:
         "faults": [fault._asdict() for fault in verdict.played.faults],
         "outages": [outage._asdict() for outage in verdict.played.outages],
         "ended": verdict.played.ended.total(),
+        "endings": [ending._asdict() for ending in evidence.endings],
+        "deadlines taken over": taken_over(Log(evidence.events)),
         "wrong": len(verdict.findings) + (verdict.played.problem is not None),
         "findings": [str(finding) for finding in verdict.findings],
         "problem": verdict.played.problem,

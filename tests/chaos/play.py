@@ -121,6 +121,7 @@ async def play(place: Place, script: Script, say: Say = lambda _: None) -> Playe
     await asyncio.to_thread(collect, settings, evidence, crew)
     report = await asyncio.to_thread(verify, settings)
     evidence.audit = [f"{each.code} at {each.partition}:{each.offset}: {each.message}" for each in report.findings]
+    evidence.endings = [ending for worker in crew.workers for ending in worker.endings.noted]
     ended = sum((worker.ended for worker in crew.workers), Counter[int]())
     outages = list(outages_of(evidence.calls, stage.faults, settings.partitions))
     await _drop(place, cast)
