@@ -120,10 +120,19 @@ def _working(lives: Sequence[Life] | None, claim: Claimed) -> Iterator[Span]:
     if lives is None:
         yield began, float("inf")
         return
-    claimed_by = {life.pid for life in lives if not life.frozen and life.first - LOOK_S <= began <= life.last + LOOK_S}
+    pid = _claimed_by(lives, began)
     for life in lives:
-        if not life.frozen and life.pid in claimed_by and life.last > began:
+        if not life.frozen and life.pid == pid and life.last > began:
             yield max(began, life.first), life.last
+
+
+def _claimed_by(lives: Sequence[Life], at: float) -> int | None:
+    """Which process it was: one that was seen before and after; if none was, one that was seen about that time."""
+    for slack in (0.0, LOOK_S):
+        for life in lives:
+            if not life.frozen and life.first - slack <= at <= life.last + slack:
+                return life.pid
+    return None
 
 
 def _unrest(evidence: Evidence) -> list[Span]:
