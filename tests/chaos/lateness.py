@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from tests.chaos.evidence import Evidence, Finding, Life
 from tests.chaos.facts import moment
 from tests.chaos.fold import Claimed, Log, Told
-from tests.chaos.keeping import LOOK_S, SETTLED_S
+from tests.chaos.keeping import SETTLED_S, claimed_by
 
 TICK: Final = timedelta(milliseconds=1)
 """How exact times in records are."""
@@ -120,19 +120,10 @@ def _working(lives: Sequence[Life] | None, claim: Claimed) -> Iterator[Span]:
     if lives is None:
         yield began, float("inf")
         return
-    pid = _claimed_by(lives, began)
+    pid = claimed_by(lives, began)
     for life in lives:
         if not life.frozen and life.pid == pid and life.last > began:
             yield max(began, life.first), life.last
-
-
-def _claimed_by(lives: Sequence[Life], at: float) -> int | None:
-    """Which process it was: one that was seen before and after; if none was, one that was seen about that time."""
-    for slack in (0.0, LOOK_S):
-        for life in lives:
-            if not life.frozen and life.first - slack <= at <= life.last + slack:
-                return life.pid
-    return None
 
 
 def _unrest(evidence: Evidence) -> list[Span]:
