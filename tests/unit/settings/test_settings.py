@@ -137,6 +137,10 @@ def test_bounds_that_contradict_each_other_are_refused() -> None:
     assert "TENANT_CONNECT_HEARTBEAT_INTERVAL_MS" in refusal({"TENANT_CONNECT_SESSION_TIMEOUT_MS": "200"})
 
 
+def test_a_session_timeout_is_no_longer_than_a_request_to_kafka_may_take() -> None:
+    assert "TENANT_CONNECT_SESSION_TIMEOUT_MS" in refusal({"TENANT_CONNECT_SESSION_TIMEOUT_MS": "90001"})
+
+
 def test_several_bootstrap_servers_are_taken() -> None:
     assert Settings.load({"TENANT_CONNECT_KAFKA": "a.example:1, [::1]:9092"}).kafka == "a.example:1,[::1]:9092"
 
