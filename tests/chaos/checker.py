@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.chaos.answers import check_answers
+from tests.chaos.endings import check_endings
 from tests.chaos.evidence import Evidence, Finding
 from tests.chaos.facts import Lives
 from tests.chaos.fold import Log
@@ -23,6 +24,7 @@ def check(evidence: Evidence, partitions: int) -> list[Finding]:
     found += check_lateness(evidence, log)
     found += [*check_rows(evidence, log), *check_sessions(evidence, log, partitions), *check_leaks(evidence)]
     found += [*check_migrations(evidence, log), *check_keeping(evidence, log)]
+    found += check_endings(evidence)
     found += [Finding("vacuous", what, "it was meant for an owner, and met none") for what in evidence.unmet]
     found += [Finding("audit", "events", what) for what in evidence.audit or ()]
     return list(dict.fromkeys(found))

@@ -11,19 +11,26 @@ from typing import Any, Final
 from streams.catalog.store import Catalog
 from streams.tenantdb.failure import DRIVER_ERRORS
 from tests.chaos.migrating import killed_in_migration
-from tests.chaos.stage import Stage
+from tests.chaos.stage import LOOK_INTERVAL_S, Stage
 from tests.chaos.standbys import standby_promoted
 
 FULL_S: Final = 4.0
 OPEN_S: Final = 4.0
+LOSSES: Final = 20
+"""How often all slots are lost, one time after the other."""
+
 HOGS_MAX: Final = 400
 """Connections that are tried for, to leave no room."""
 
 END: Final = "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'realtime%'"
-DROP: Final = """
-select pg_drop_replication_slot(slot_name) from pg_replication_slots
- where slot_name like 'supabase_realtime%' and not active
+GONE_S: Final = 10.0
+"""How long a slot may take to go with its session."""
+
+LOSE: Final = """
+select active_pid from pg_replication_slots
+ where slot_name like 'supabase_realtime%' and temporary and pg_terminate_backend(active_pid)
 """
+LEFT: Final = "select count(*) from pg_replication_slots where active_pid = any($1::int[])"
 
 
 async def weather(stage: Stage) -> None:
@@ -53,12 +60,14 @@ async def weather(stage: Stage) -> None:
 
 
 async def slots_lost(stage: Stage) -> None:
-    """F7: slots are dropped under their streams, others hold up new ones and flood the WAL, a standby is promoted."""
-    with stage.fault("slots dropped", database=True):
-        for _ in range(20):
-            await _ask(stage, END)
-            with contextlib.suppress(*DRIVER_ERRORS):
-                await _ask(stage, DROP)
+    """F7: slots are lost under their streams, others hold up new ones and flood the WAL, a standby is promoted."""
+    with stage.fault("slots lost", database=True) as aim:
+        lost = 0
+        for _ in range(LOSSES):
+            lost += await _slots_ended(stage)
+            await stage.pause(0.1, 0.3)
+        aim.became = f"{lost} slots went, in {LOSSES} goes"
+        assert lost, "no slot was lost: nothing was streamed"
     await stage.pause(2, 3)
     with stage.fault("a transaction holds up new slots", database=True):
         session = await stage.place.server.superuser_connection()
@@ -66,8 +75,6 @@ async def slots_lost(stage: Stage) -> None:
         await transaction.start()
         await session.fetchval("select txid_current()")
         await _ask(stage, END)
-        with contextlib.suppress(*DRIVER_ERRORS):
-            await _ask(stage, DROP)
         await asyncio.sleep(OPEN_S)
         await transaction.rollback()
         await session.close()
@@ -78,6 +85,19 @@ async def slots_lost(stage: Stage) -> None:
         await _ask(stage, "checkpoint")
     await stage.serving()
     await standby_promoted(stage)
+
+
+async def _slots_ended(stage: Stage) -> int:
+    """End the sessions that send from slots, and only those; temporary slots go with them. Gives how many went."""
+    session = await stage.place.server.superuser_connection()
+    try:
+        senders = [row["active_pid"] for row in await session.fetch(LOSE)]
+        async with asyncio.timeout(GONE_S):
+            while await session.fetchval(LEFT, senders):  # noqa: ASYNC110  a server tells nobody
+                await asyncio.sleep(LOOK_INTERVAL_S)
+    finally:
+        session.terminate()
+    return len(senders)
 
 
 @asynccontextmanager

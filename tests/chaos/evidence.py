@@ -61,6 +61,40 @@ class Life(NamedTuple):
     last: float
 
 
+class Ending(NamedTuple):
+    """A process of a worker that ended by itself, or was asked to.
+
+    Attributes:
+        worker: whose.
+        at: when that was seen, seconds since 1970.
+        code: the exit code; None where it was asked to end and did not in its time.
+        asked: whether it was asked to.
+        died: whether it was told to die at a point of its work, and did.
+        said: the code of the error that it named, None where it named none.
+    """
+
+    worker: str
+    at: float
+    code: int | None
+    asked: bool = False
+    died: bool = False
+    said: str | None = None
+
+
+class Hit(NamedTuple):
+    """A time in which a worker was harmed, or what it stands on.
+
+    Attributes:
+        worker: its name; None where all of them were.
+        began: when, seconds since 1970.
+        ended: when that was over.
+    """
+
+    worker: str | None
+    began: float
+    ended: float
+
+
 class Session(NamedTuple):
     """A session of a worker with a tenant's database.
 
@@ -148,6 +182,8 @@ class Evidence:
         database_faults: when databases were disturbed, as (began, ended): sessions may change then.
         upsets: when anything but processes of workers was harmed, as (began, ended).
         lives: the processes of each worker, in order.
+        endings: how those ended that were not killed from outside, in order for each worker.
+        hits: when workers were harmed, each by itself or all together, in order.
         secrets: what must not stand anywhere, each with a name that may be shown.
         logs: what workers wrote, by name.
         sessions_left: tenants that have sessions though all workers have stopped.
@@ -174,6 +210,8 @@ class Evidence:
     database_faults: list[tuple[float, float]] = field(default_factory=list)
     upsets: list[tuple[float, float]] = field(default_factory=list)
     lives: dict[str, list[Life]] = field(default_factory=lambda: defaultdict(list))
+    endings: list[Ending] = field(default_factory=list)
+    hits: list[Hit] = field(default_factory=list)
     secrets: dict[str, bytes] = field(default_factory=dict)
     logs: dict[str, bytes] = field(default_factory=dict)
     sessions_left: set[str] = field(default_factory=set)

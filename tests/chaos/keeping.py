@@ -37,10 +37,22 @@ def _went_on(evidence: Evidence, before: Claimed, after: Claimed) -> bool:
     """Whether nothing happened to a worker from one claim to the next: one process, never frozen, Kafka in reach."""
     first, last = before.timestamp_ms / 1000, after.timestamp_ms / 1000
     lives: Sequence[Life] = evidence.lives.get(after.worker, ())
-    # A claim is made before its process was looked at first, if it is quick.
-    if not any(not life.frozen and life.first - LOOK_S <= first and last <= life.last + LOOK_S for life in lives):
+    pid = claimed_by(lives, first)
+    if not any(
+        life.pid == pid and not life.frozen and life.first - LOOK_S <= first and last <= life.last + LOOK_S
+        for life in lives
+    ):
         return False
     return not any(began <= last and first <= ended + SETTLED_S for began, ended in evidence.upsets)
+
+
+def claimed_by(lives: Sequence[Life], at: float) -> int | None:
+    """Which process of a worker made a claim: one that was seen before and after; if none was, one seen about then."""
+    for slack in (0.0, LOOK_S):
+        for life in lives:
+            if not life.frozen and life.first - slack <= at <= life.last + slack:
+                return life.pid
+    return None
 
 
 def _kept(told: Sequence[dict[str, Any]], partition: int, first: int, last: int) -> bool:

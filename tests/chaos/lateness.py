@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from tests.chaos.evidence import Evidence, Finding, Life
 from tests.chaos.facts import moment
 from tests.chaos.fold import Claimed, Log, Told
-from tests.chaos.keeping import LOOK_S, SETTLED_S
+from tests.chaos.keeping import SETTLED_S, claimed_by
 
 TICK: Final = timedelta(milliseconds=1)
 """How exact times in records are."""
@@ -120,9 +120,9 @@ def _working(lives: Sequence[Life] | None, claim: Claimed) -> Iterator[Span]:
     if lives is None:
         yield began, float("inf")
         return
-    claimed_by = {life.pid for life in lives if not life.frozen and life.first - LOOK_S <= began <= life.last + LOOK_S}
+    pid = claimed_by(lives, began)
     for life in lives:
-        if not life.frozen and life.pid in claimed_by and life.last > began:
+        if not life.frozen and life.pid == pid and life.last > began:
             yield max(began, life.first), life.last
 
 

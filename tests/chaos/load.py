@@ -144,7 +144,9 @@ class Load:
         if restless and chance.random() < 0.05:
             return chance.choice(restless), chance.choice((Connect(), Connect(), Shutdown(), Reload()))
         if chance.random() < 0.1 and self._cast.real:
-            return chance.choice(self._cast.real), chance.choice((Status(), Connect()))
+            tenant, command = chance.choice(self._cast.real), chance.choice((Status(), Connect()))
+            # Whether those whom nobody asks to stop come back by themselves is seen where nobody asks them to.
+            return tenant, Status() if tenant in self._cast.steady else command
         tenant = chance.choice(self._touched)
         until = datetime.now(UTC) + timedelta(seconds=PAUSE_S)
         commands: tuple[Command, ...] = (

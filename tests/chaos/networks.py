@@ -23,6 +23,12 @@ JITTER_MS: Final = 100
 TRICKLE_KB_S: Final = 2
 """So little that heartbeats pass and fetches do not."""
 
+DATABASES_KB_S: Final = 1
+"""Of each connection: so little that what takes a moment otherwise takes seconds."""
+
+RESET_MS: Final = 200
+"""How long a connection lives before it is reset."""
+
 CANARY_INTERVAL_MS: Final = 500
 CANARY_TIMEOUT_MS: Final = 6_000
 """How long the worker whose fetches are held may not hear its own canaries."""
@@ -39,6 +45,7 @@ async def grey_network(stage: Stage) -> None:
     else:
         await _kafka(stage, network)
         await _databases(stage, network)
+        await _databases_harmed(stage, network)
     bounds = {"canary_interval_ms": CANARY_INTERVAL_MS, "canary_timeout_ms": CANARY_TIMEOUT_MS}
     await _gated(stage, _fetches_held, **bounds)
     await _gated(stage, _fallen_silent)
@@ -57,7 +64,7 @@ async def _kafka(stage: Stage, network: Network) -> None:
         ("Kafka's answers lost for one worker", "timeout", "downstream", {"timeout": 0}),
         ("Kafka does not hear one worker", "timeout", "upstream", {"timeout": 0}),
         ("fetches of one worker trickle", "bandwidth", "downstream", {"rate": TRICKLE_KB_S}),
-        ("connections of one worker to Kafka reset", "reset_peer", "downstream", {"timeout": 200}),
+        ("connections of one worker to Kafka reset", "reset_peer", "downstream", {"timeout": RESET_MS}),
     ):
         await stage.serving()
         await stage.shared()
@@ -89,6 +96,22 @@ async def _databases(stage: Stage, network: Network) -> None:
         await network.poison(DATABASE_PROXY, "latency", "downstream", latency=SLOW_MS, jitter=JITTER_MS)
         await asyncio.sleep(CUT_S / 2)
         await network.heal()
+
+
+async def _databases_harmed(stage: Stage, network: Network) -> None:
+    """What carries on to databases or from them is lost, so slow that it is next to nothing, or reset."""
+    for kind, toxic, stream, attributes in (
+        ("answers of databases lost", "timeout", "downstream", {"timeout": 0}),
+        ("databases do not hear", "timeout", "upstream", {"timeout": 0}),
+        ("answers of databases trickle", "bandwidth", "downstream", {"rate": DATABASES_KB_S}),
+        ("connections to databases reset", "reset_peer", "downstream", {"timeout": RESET_MS}),
+    ):
+        with stage.fault(kind, database=True):
+            await network.poison(DATABASE_PROXY, toxic, stream, **attributes)
+            await asyncio.sleep(CUT_S / 2)
+            await _reconnected(network, DATABASE_PROXY)
+        await stage.serving()
+        await stage.pause(1, 2)
 
 
 async def _gated(stage: Stage, harm: Callable[[Stage, Gate, Worker], Awaitable[None]], **changed: int) -> None:

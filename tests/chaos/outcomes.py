@@ -77,10 +77,21 @@ def _no_event(command: Command, lives: Lives, order: Order, replies: Sequence[Re
             yield Finding("lost", command.tenant, what)
             break
     oks = [reply for reply in replies if reply["outcome"] == "ok"]
-    if oks and NOTHING not in explained:
+    # One that was refused, and is delivered again to the next owner, is decided after commands that came behind it.
+    again = len(oks) < len(replies) and all(_under_way(command, lives, reply) for reply in oks)
+    if oks and NOTHING not in explained and not again:
         yield Finding("lost", command.tenant, f"{said} was acknowledged, and nothing explains that it has no event")
     if copies and not replies and command.answered and command.asked.at_once:
         yield Finding("lost", command.tenant, f"{said} is on the topic, and has neither reply nor event")
+
+
+def _under_way(command: Command, lives: Lives, reply: Reply) -> bool:
+    """Whether there was nothing left to do for it as the tenant was where it was answered."""
+    facts = lives.at(command.tenant, reply["status"]["sequence"])
+    if facts is None:
+        return False
+    connecting = command.asked.kind == "connect" and facts.reconnect and not (facts.paused or facts.limited)
+    return connecting or due(command.asked, facts) == NOTHING
 
 
 def _code(reply: Reply) -> str | None:

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from statemachine.commands import Connect, Status, Wait
+from statemachine.commands import Connect, Wait
 from streams.client import ConnectClient
 from streams.history.audit import verify
 from streams.settings import Settings
@@ -21,6 +21,7 @@ from tests.chaos.load import Load
 from tests.chaos.outages import Outage, outages_of
 from tests.chaos.ownership import ClaimReader
 from tests.chaos.place import Place
+from tests.chaos.recovery import recovered
 from tests.chaos.sleepers import put_to_sleep, woken
 from tests.chaos.stage import HEALED_S, LOOK_INTERVAL_S, READY_S, Fault, Nemesis, Say, Stage
 from tests.chaos.tenants import Cast, Numbers, gather
@@ -38,8 +39,6 @@ select pg_drop_replication_slot(slot_name) from pg_replication_slots where datab
 """
 
 CONNECT_MS: Final = 50_000
-ASKED_AT_ONCE: Final = 60
-"""Tenants that are asked at once in the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +120,7 @@ async def play(place: Place, script: Script, say: Say = lambda _: None) -> Playe
     await asyncio.to_thread(collect, settings, evidence, crew)
     report = await asyncio.to_thread(verify, settings)
     evidence.audit = [f"{each.code} at {each.partition}:{each.offset}: {each.message}" for each in report.findings]
+    evidence.endings = [ending for worker in crew.workers for ending in worker.endings.noted]
     ended = sum((worker.ended for worker in crew.workers), Counter[int]())
     outages = list(outages_of(evidence.calls, stage.faults, settings.partitions))
     await _drop(place, cast)
@@ -187,15 +187,8 @@ def _wanted(cast: Cast, durable: Wait) -> list[tuple[str, Connect]]:
 
 
 async def _settled(stage: Stage) -> None:
-    """Everybody is asked once more, all that is wanted works again, and what was committed has arrived."""
-    places = asyncio.Semaphore(ASKED_AT_ONCE)
-
-    async def asked(tenant: str) -> None:
-        async with places:
-            call = await stage.load.ask(tenant, Status(), timeout_s=stage.patience_s)
-            assert call.ok, f"{tenant} is not answered for after everything was mended: {call.error or call.reply}"
-
-    await asyncio.gather(*map(asked, stage.cast.everybody))
+    """All is back by itself, what is wanted works when asked for, and what was committed has arrived."""
+    await recovered(stage)
     await woken(stage)
     wanted = _wanted(stage.cast, Wait.STREAMING)
     for call in await asyncio.gather(*(stage.load.ask(*asked, timeout_s=stage.patience_s) for asked in wanted)):

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from statemachine.commands import Status
 from streams.kafka.partitioner import partition_of
 from streams.settings import Settings
-from tests.chaos.evidence import Evidence
+from tests.chaos.evidence import Evidence, Hit
 from tests.chaos.load import Load
 from tests.chaos.place import Place
 from tests.chaos.tenants import Cast
@@ -55,15 +55,18 @@ class Aim:
     Attributes:
         owned: how many partitions they owned when they were hit; None where no owner is meant.
         became: what became of them.
+        victims: their names.
     """
 
     def __init__(self, crew: Crew) -> None:
         self._crew = crew
         self.owned: int | None = None
         self.became = ""
+        self.victims: list[str] = []
 
     def at(self, worker: Worker) -> None:
         """This one is hit now."""
+        self.victims.append(worker.name)
         self.owned = (self.owned or 0) + len(self._crew.owned_by(worker))
 
 
@@ -116,6 +119,8 @@ class Stage:
             yield aim
         finally:
             self.faults.append(Fault(kind, began, time.time(), aim.owned, aim.became))
+            everybody = [] if workers or database else [None]
+            self.evidence.hits += [Hit(each, began, time.time()) for each in aim.victims or everybody]
             if aim.owned == 0:
                 self.evidence.unmet.append(kind)
             if not workers:

@@ -115,6 +115,17 @@ def test_who_takes_over_and_does_not_know_of_a_deadline_is_found() -> None:
     assert found(written) == {"deadline"}
 
 
+def test_a_process_that_starts_when_the_owner_dies_does_not_own_what_that_one_claimed() -> None:
+    written = asleep(9.0)
+    seconds_pass(written, 30)
+    lives = (1, 0.0, 3.1), (2, 3.2, LONG_S)
+    written.evidence.lives["w2"] = [Life(pid, frozen=False, first=BEGAN + a, last=BEGAN + b) for pid, a, b in lives]
+
+    wakes(written)
+
+    assert found(written) == set()
+
+
 def test_the_time_in_which_kafka_is_harmed_does_not_count_and_that_of_databases_does() -> None:
     kafka, databases = asleep(9.0), asleep(9.0)
     for written in (kafka, databases):

@@ -65,6 +65,35 @@ def test_a_command_that_waited_is_right_with_the_event_that_it_led_to() -> None:
     assert findings(written) == []
 
 
+def delivered_again(written: Written) -> Written:
+    """A connect that waits for nothing was refused for a pause; the next owner has it again, and says ok."""
+    refused = written.call(TENANT, "connect", OWNER, last(written), code="tenant_paused", at=9.0, wait="no")
+    written.event(TENANT, OWNER, "c5", "connect.resumed")
+    written.event(TENANT, OWNER, "c6", "connect.requested")
+    told = written.call(TENANT, "status", OWNER, last(written), at=10.0).reply
+    assert told is not None
+    written.put("replies", refused.id, {**told, "command": refused.id})
+    written.evidence.watched_until = {}
+    return written
+
+
+def test_a_command_that_was_refused_and_is_delivered_again_may_find_that_another_one_did_it() -> None:
+    assert findings(delivered_again(right())) == []
+
+
+def test_a_command_that_was_refused_and_is_delivered_again_is_not_done_where_nobody_did_it() -> None:
+    written = right()
+    refused = written.call(TENANT, "connect", OWNER, last(written), code="tenant_paused", at=9.0, wait="no")
+    written.event(TENANT, OWNER, "c5", "connect.resumed")
+    told = written.call(TENANT, "status", OWNER, last(written), at=10.0).reply
+    assert told is not None
+    written.put("replies", refused.id, {**told, "command": refused.id})
+    written.event(TENANT, OWNER, "c6", "connect.requested")
+    written.evidence.watched_until = {}
+
+    assert found(written) == {"lost"}
+
+
 def test_a_copy_that_is_answered_by_the_state_is_right() -> None:
     written = right()
     written.call(TENANT, "pause", OWNER, last(written), event=6, at=9.0)

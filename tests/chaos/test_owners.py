@@ -110,6 +110,17 @@ def test_a_partition_may_be_claimed_again_by_another_process() -> None:
     assert found(written) == set()
 
 
+def test_a_partition_may_be_claimed_again_by_a_process_that_starts_right_after_the_claim_of_the_one_before() -> None:
+    written = reclaimed()
+
+    written.evidence.lives["w2"] = [
+        Life(7, frozen=False, first=BEGAN, last=BEGAN + CLAIMED_S + 0.2),
+        Life(8, frozen=False, first=BEGAN + CLAIMED_S + 0.3, last=BEGAN + 30.0),
+    ]
+
+    assert found(written) == set()
+
+
 def test_a_partition_may_be_claimed_again_by_a_worker_that_stood_still() -> None:
     written = reclaimed()
 

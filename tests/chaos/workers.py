@@ -17,6 +17,7 @@ from typing import Any, Final
 from streams.devstack.process import log_tail
 from streams.settings import Settings
 from streams.settings.description import variable_name
+from tests.chaos.endings import Endings
 from tests.chaos.ownership import Claims, Holdings
 
 ROOT: Final = Path(__file__).parents[2]
@@ -37,6 +38,7 @@ class Worker:
         watched: whether it is started again when it ends by itself.
         frozen: whether it stands still.
         ended: how its processes ended by themselves, by exit code.
+        endings: the same and how they ended when asked, each with what it said.
     """
 
     def __init__(self, name: str, environment: dict[str, str], directory: Path) -> None:
@@ -46,6 +48,7 @@ class Worker:
         self.frozen = False
         self.ended = Counter[int]()
         self.log_path = directory / "log"
+        self.endings = Endings(name, self.log_path)
         self._environment = environment
         self._directory = directory
         self._words: Sequence[str] = ()
@@ -88,6 +91,7 @@ class Worker:
         self.frozen = False
         with self.log_path.open("ab") as log:
             self._read_to = log.tell()
+            self.endings.begin(words, self._read_to)
             self._holdings = Holdings()
             self._process = subprocess.Popen(  # noqa: S603  our own program
                 [sys.executable, "-m", "tests.chaos.worker", *words],
@@ -102,6 +106,7 @@ class Worker:
         """End it at once, frozen or not, and let it be."""
         self.watched = False
         if self._process is not None:
+            self.endings.kill(self.exit_code)
             self._process.kill()
             self._process.wait()
 
@@ -137,10 +142,14 @@ class Worker:
             TimeoutError: it did not.
         """
         self.watched = False
+        asked = self.pid is not None
         self._signal(signal.SIGTERM)
-        async with asyncio.timeout(TERM_SECONDS):
-            while self.pid is not None:  # noqa: ASYNC110  a process tells nobody
-                await asyncio.sleep(LOOK_INTERVAL_S)
+        try:
+            async with asyncio.timeout(TERM_SECONDS):
+                while self.pid is not None:  # noqa: ASYNC110  a process tells nobody
+                    await asyncio.sleep(LOOK_INTERVAL_S)
+        finally:
+            self.endings.note(self.exit_code, asked=asked)
         return self.exit_code or 0
 
     async def died(self, before: int, seconds: float) -> None:
@@ -162,6 +171,7 @@ class Worker:
             code = self.exit_code
             if self.watched and code is not None:
                 self.ended[code] += 1
+                self.endings.note(code)
                 await asyncio.sleep(RESTART_PAUSE_S)
                 if self.watched:
                     # A point to die at was reached, if there was one.
@@ -271,10 +281,10 @@ class Crew:
         return found[int(chance * len(found))]
 
     async def stop(self) -> None:
-        """Ask all to end; whoever does not is killed."""
+        """Ask all to end; whoever does not is killed, and noted among the endings."""
         for worker in self.workers:
             worker.thaw()
-        await asyncio.gather(*(worker.stop() for worker in self.workers if worker.pid), return_exceptions=True)
+        await asyncio.gather(*(worker.stop() for worker in self.workers), return_exceptions=True)
         self.kill()
 
     def kill(self) -> None:
