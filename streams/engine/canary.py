@@ -19,6 +19,9 @@ from streams.worker.run import CANARY
 NAMED_MAX: Final = 16
 """Partitions that a message names."""
 
+EXCUSED_MAX: Final = 10
+"""How many times its bound a canary may stay unread while others are read and done without a pause."""
+
 
 class Canaries:
     """Sends a record to each partition once an interval, and ends the worker where nothing is read any more.
@@ -30,7 +33,7 @@ class Canaries:
         places: the partitions that are read now; None while a rebalance or a recovery keeps them waiting.
         interval_s: between two looks, in seconds.
         timeout_s: how long one that arrived may stay unread, in seconds; beginning anew while runs that are in its way
-            are done one after another.
+            are done one after another, and `EXCUSED_MAX` times as long altogether.
     """
 
     def __init__(
@@ -42,15 +45,19 @@ class Canaries:
         self._timeout_s = timeout_s
         self._sent: set[TP] = set()
         self._unread: dict[TP, float] = {}
+        self._excused: dict[TP, float] = {}
 
     def heard(self, place: TP) -> None:
         """Something was read from a partition."""
         self._sent.discard(place)
         self._unread.pop(place, None)
+        self._excused.pop(place, None)
 
     def held_up(self) -> None:
         """A run waited until another one was done: whatever is behind it could not be read any earlier."""
-        self._unread = dict.fromkeys(self._unread, 0.0)
+        for place, unread_s in self._unread.items():
+            self._excused[place] = self._excused.get(place, 0.0) + unread_s
+            self._unread[place] = 0.0
 
     async def run(self) -> None:
         """Look for ever.
@@ -73,15 +80,21 @@ class Canaries:
         if places is None:
             self._sent.clear()
             self._unread.clear()
+            self._excused.clear()
             return
         for place in self._unread.keys() & set(places):
             self._unread[place] += self._interval_s
-        silent = sorted(place for place, unread_s in self._unread.items() if unread_s >= self._timeout_s)
+        silent = sorted(filter(self._is_silent, self._unread))
         if silent:
             named = ", ".join(f"{place.topic}:{place.partition}" for place in silent[:NAMED_MAX])
-            raise ConsumerSilent(f"{named}: nothing was read for {self._timeout_s:.0f} s, though there is something")
+            unread_s = max(self._unread[place] + self._excused.get(place, 0.0) for place in silent)
+            raise ConsumerSilent(f"{named}: nothing was read for {unread_s:.0f} s, though there is something")
         for place in set(places) - self._sent:
             self._send(place)
+
+    def _is_silent(self, place: TP) -> bool:
+        unread_s = self._unread[place]
+        return unread_s >= self._timeout_s or unread_s + self._excused.get(place, 0.0) >= EXCUSED_MAX * self._timeout_s
 
     def _send(self, place: TP) -> None:
         def arrived(error: KafkaError | None, _message: Message) -> None:

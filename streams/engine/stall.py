@@ -20,6 +20,9 @@ LOOKS: Final = 20
 
 LOOK_INTERVAL_S_MAX: Final = 5.0
 
+CLOSED_BOUNDS: Final = 2
+"""How many times as long partitions may be owned while no commands are read."""
+
 NAMED_MAX: Final = 16
 """Partitions that a message names."""
 
@@ -27,18 +30,21 @@ Stand = dict[int, PartitionProgress]
 
 
 class StallWatch:
-    """Watches the partitions that are assigned and not served.
+    """Watches the partitions that are assigned and not served, and all of them while no commands are read.
 
     Time counts by looks: a process that was frozen looks once when it wakes, and has stood still for one interval.
 
     Args:
         readiness: says how far each partition is.
         bound_s: how long all of them may stand still, in seconds.
+        opened: whether commands are read. Where all is served and nothing is read, the group may be waiting for another
+            member: that has `CLOSED_BOUNDS` times as long.
     """
 
-    def __init__(self, readiness: Readiness, bound_s: float) -> None:
+    def __init__(self, readiness: Readiness, bound_s: float, opened: Callable[[], bool]) -> None:
         self._readiness = readiness
         self._bound_s = bound_s
+        self._opened = opened
         self._interval_s = min(LOOK_INTERVAL_S_MAX, bound_s / LOOKS)
         self._seen: Stand = {}
         self._still_s = 0.0
@@ -59,14 +65,12 @@ class StallWatch:
         Raises:
             RecoveryStalled: see `run`.
         """
-        stand = {
-            progress.partition: progress._replace(rate=None)
-            for progress in self._readiness.partitions() or ()
-            if not progress.served
-        }
+        assigned = [progress._replace(rate=None) for progress in self._readiness.partitions() or ()]
+        unserved = {progress.partition: progress for progress in assigned if not progress.served}
+        stand = unserved if unserved or self._opened() else {progress.partition: progress for progress in assigned}
         self._still_s = self._still_s + self._interval_s if stand and stand == self._seen else 0.0
         self._seen = stand
-        if self._still_s >= self._bound_s:
+        if self._still_s >= self._bound_s * (1 if unserved else CLOSED_BOUNDS):
             raise RecoveryStalled(f"nothing moved for {self._still_s:.0f} s: {_words(list(stand.values()))}")
 
 
@@ -89,6 +93,8 @@ def _words(stand: Sequence[PartitionProgress]) -> str:
 
 
 def _where(progress: PartitionProgress) -> str:
+    if progress.served:
+        return f"partition {progress.partition} is owned at offset {progress.position}, and its commands are not read"
     if progress.target is None:
         return f"partition {progress.partition} is at offset {progress.position}, and its end is not known"
     if progress.position >= progress.target:

@@ -93,7 +93,7 @@ class Worker:
             region=settings.region, worker=settings.worker_name, states=self._states, readiness=readiness
         )
         self._snapshots = snapshots_of(settings, self._metrics.snapshot)
-        self._stall = StallWatch(readiness, settings.recovery_stall_ms / 1000)
+        self._stall = StallWatch(readiness, settings.recovery_stall_ms / 1000, lambda: self._engine.inputs is not None)
         self._web = WebServer(settings.http_host, settings.http_port, readiness, self._metrics)
         self._broadcaster = Broadcaster(settings)
         self._positions = Positions(settings)

@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import KafkaError
 from faust.types import TP
 
-from streams.engine.canary import Canaries
+from streams.engine.canary import EXCUSED_MAX, Canaries
 from streams.errors import ConsumerSilent
 from streams.worker.run import CANARY, Run
 
@@ -117,6 +117,17 @@ def test_what_is_behind_runs_that_are_done_one_after_another_may_take_as_long_as
         watch.canaries.held_up()
     watch.look(LOOKS - 1)
     with pytest.raises(ConsumerSilent):
+        watch.look()
+
+
+def test_a_partition_that_is_not_read_is_found_however_busy_the_others_are(watch: Watch) -> None:
+    watch.look()
+    watch.topic.answers()
+    for _ in range(EXCUSED_MAX * LOOKS - 1):
+        watch.canaries.heard(OTHER)
+        watch.look()
+        watch.canaries.held_up()
+    with pytest.raises(ConsumerSilent, match=r"^commands:0: nothing was read for 300 s"):
         watch.look()
 
 

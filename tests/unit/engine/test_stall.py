@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from streams.engine.stall import LOOKS, NAMED_MAX, StallWatch, stays
+from streams.engine.stall import CLOSED_BOUNDS, LOOKS, NAMED_MAX, StallWatch, stays
 from streams.errors import RecoveryStalled
 from streams.metrics.rebuild import PartitionProgress
 from tests.support.waiting import DEADLINE_S
@@ -19,6 +19,7 @@ class Recovery:
 
     def __init__(self) -> None:
         self.progress: list[PartitionProgress] | None = []
+        self.opened = True
 
     def at(self, position: int, target: int | None = 100, partition: int = 0, *, served: bool = False) -> None:
         rest = [each for each in self.progress or [] if each.partition != partition]
@@ -35,7 +36,7 @@ def recovery() -> Recovery:
 
 @pytest.fixture
 def watch(recovery: Recovery) -> StallWatch:
-    return StallWatch(recovery, 20.0)
+    return StallWatch(recovery, 20.0, lambda: recovery.opened)
 
 
 def _look(watch: StallWatch, times: int = LOOKS) -> None:
@@ -48,6 +49,17 @@ def test_a_recovery_that_stands_still_ends_with_its_position_and_target(recovery
     recovery.at(40, 90)
     _look(watch)
     with pytest.raises(RecoveryStalled, match=r"^nothing moved for 20 s: partition 0 is at offset 40 of 90$"):
+        watch.look()
+
+
+def test_a_worker_that_owns_everything_and_reads_nothing_ends_in_twice_the_time(
+    recovery: Recovery, watch: StallWatch
+) -> None:
+    recovery.at(40, None, served=True)
+    _look(watch, 10 * LOOKS)
+    recovery.opened = False
+    _look(watch, CLOSED_BOUNDS * LOOKS)
+    with pytest.raises(RecoveryStalled, match="partition 0 is owned at offset 40, and its commands are not read"):
         watch.look()
 
 
@@ -104,7 +116,7 @@ def test_where_nothing_is_recovered_nothing_stands_still(
 async def test_it_looks_by_itself(recovery: Recovery) -> None:
     recovery.at(40)
     with pytest.raises(RecoveryStalled):
-        await asyncio.wait_for(StallWatch(recovery, 0.1).run(), DEADLINE_S)
+        await asyncio.wait_for(StallWatch(recovery, 0.1, lambda: True).run(), DEADLINE_S)
 
 
 async def test_what_stays_as_it_is_for_a_while_is_looked_at_many_times_so_that_time_of_a_freeze_is_one_look() -> None:
