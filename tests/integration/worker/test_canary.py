@@ -35,7 +35,7 @@ async def test_a_worker_whose_consumer_silently_stopped_ends(scene: Scene) -> No
     thread = worker._engine._consumer._thread
     # Its heartbeats go on, so the group takes it for well.
     thread.thread_loop.call_soon_threadsafe(thread._ensure_consumer()._fetcher._fetch_task.cancel)
-    with pytest.raises(ConsumerSilent, match="nothing was read for 2 s"):
+    with pytest.raises(ConsumerSilent, match=r"nothing was read for \d+ s"):
         await asyncio.wait_for(running, DEADLINE_S)
 
 
@@ -59,7 +59,7 @@ async def test_a_consumer_that_stops_while_commands_queue_is_found_out(scene: Sc
         await until(lambda: any(asked.done() for asked in asking))
         thread = worker._engine._consumer._thread
         thread.thread_loop.call_soon_threadsafe(thread._ensure_consumer()._fetcher._fetch_task.cancel)
-        with pytest.raises(ConsumerSilent, match="nothing was read for 2 s"):
+        with pytest.raises(ConsumerSilent, match=r"nothing was read for \d+ s"):
             await asyncio.wait_for(running, DEADLINE_S)
         for asked in asking:
             asked.cancel()
